@@ -1,0 +1,139 @@
+//! Detectors: one value in, signs of attack out.
+//!
+//! A detector reads one decoded value and reports *signs*, each with a weight. Signs of one attack type found in one
+//! value add up (each stamp once); at [`THRESHOLD`] they are a finding. A sign that is proof by itself weighs
+//! [`THRESHOLD`]; a sign that honest values carry too weighs little and needs company.
+
+use std::ops::Range;
+
+use waf_policy::AttackType;
+
+pub mod ptrav;
+pub mod rce;
+pub mod sqli;
+pub mod xss;
+
+/// Sum of weights at which signs of one type in one value become a finding.
+pub const THRESHOLD: u32 = 100;
+
+/// A kind of sign, with a stable number and a documented meaning.
+///
+/// Numbers are the attack type's number times 1000 plus a running number; they are never reused.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// Stable number, shown in hits and accepted by rules.
+    pub id: u32,
+    /// The attack type it speaks for.
+    pub attack_type: AttackType,
+    /// Short name in kebab case.
+    pub name: &'static str,
+    /// One sentence for people: what was seen and why it is a sign.
+    pub reason: &'static str,
+    /// How much it says by itself, of [`THRESHOLD`].
+    pub weight: u32,
+}
+
+/// Where in the request a value stands, as far as it changes what the value may mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// The whole request target, undivided.
+    Uri,
+    /// A path segment.
+    Path,
+    /// Name of a parameter, header, cookie or member.
+    Name,
+    /// Value of a query parameter.
+    Query,
+    /// Value of a form field, JSON member or other body field.
+    Body,
+    /// A body that no parser recognised.
+    RawBody,
+    /// Name of an uploaded file.
+    FileName,
+    /// Content of an uploaded file.
+    File,
+    /// Value of `User-Agent`.
+    UserAgent,
+    /// Value of `Referer` or `Origin`: a URL, often with a query of its own.
+    Referer,
+    /// Value of a header without a place of its own.
+    Header,
+    /// Value of a cookie.
+    Cookie,
+}
+
+/// One value, ready to be judged.
+#[derive(Clone, Copy, Debug)]
+pub struct Value<'a> {
+    /// The value after all decoders of its chain.
+    pub bytes: &'a [u8],
+    /// Where it stands.
+    pub place: Place,
+}
+
+/// One sign in one value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sign {
+    /// What was seen.
+    pub stamp: &'static Stamp,
+    /// Where in the value, in bytes.
+    pub span: Range<usize>,
+}
+
+/// Collects signs; kept and reused between values.
+#[derive(Debug, Default)]
+pub struct Signs(pub(crate) Vec<Sign>);
+
+impl Signs {
+    /// Adds a sign. Later signs of a stamp that is already there are dropped: repetition is not evidence.
+    pub fn push(&mut self, stamp: &'static Stamp, span: Range<usize>) {
+        if !self.0.iter().any(|sign| sign.stamp.id == stamp.id) {
+            self.0.push(Sign { stamp, span });
+        }
+    }
+
+    /// Sum of weights of all signs of one type.
+    pub fn weight(&self, attack_type: AttackType) -> u32 {
+        self.0
+            .iter()
+            .filter(|sign| sign.stamp.attack_type == attack_type)
+            .map(|sign| sign.stamp.weight)
+            .sum()
+    }
+
+    /// Every sign so far, in order of discovery.
+    pub fn iter(&self) -> impl Iterator<Item = &Sign> {
+        self.0.iter()
+    }
+
+    /// Forgets all signs and keeps the memory.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+/// Work left for this request, in units of about one byte looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Fuel(pub(crate) u64);
+
+impl Fuel {
+    /// A fresh allowance.
+    pub fn new(units: u64) -> Fuel {
+        Fuel(units)
+    }
+
+    /// Spends units. False when they are used up: stop and let the caller flag it.
+    #[must_use]
+    pub fn spend(&mut self, units: u64) -> bool {
+        match self.0.checked_sub(units) {
+            Some(left) => {
+                self.0 = left;
+                true
+            }
+            None => {
+                self.0 = 0;
+                false
+            }
+        }
+    }
+}

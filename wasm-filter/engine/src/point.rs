@@ -1,0 +1,87 @@
+//! Points: where in a request a value stands.
+//!
+//! Notation and element names follow the Wallarm documentation, "Parsing requests": a point is an ordered list of
+//! elements, each with a key or an index where the element has one, for example `["get","id"]`,
+//! `["post","json_doc","hash","p1"]` or `["path",0]`.
+
+use std::fmt;
+
+/// Declares element names once.
+macro_rules! elements {
+    ($($variant:ident, $name:literal, $doc:literal;)+) => {
+        /// One step of a point: a part of the request, a parser's output or a decoder.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Element {
+            $(#[doc = $doc] $variant,)+
+        }
+
+        impl Element {
+            /// Every element.
+            pub const ALL: &'static [Element] = &[$(Element::$variant),+];
+
+            /// The name in Wallarm notation.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Element::$variant => $name,)+
+                }
+            }
+        }
+    };
+}
+
+elements! {
+    Uri, "uri", "Path and query, undivided.";
+    Path, "path", "A path segment but the last, by index.";
+    ActionName, "action_name", "The last path segment up to its first dot.";
+    ActionExt, "action_ext", "The last path segment after its first dot.";
+    Get, "get", "A query parameter, by name.";
+    Header, "header", "A header field, by upper-case name.";
+    Cookie, "cookie", "A cookie, by name, below the header COOKIE.";
+    Post, "post", "The body.";
+    FormUrlencoded, "form_urlencoded", "A form field, by name.";
+    Multipart, "multipart", "A part of a multipart body, by name.";
+    File, "file", "The content of an uploaded file.";
+    JsonDoc, "json_doc", "The value, read as JSON.";
+    Xml, "xml", "The value, read as XML.";
+    Hash, "hash", "A member, by name.";
+    Array, "array", "An item, by index.";
+    Pollution, "pollution", "Values of a repeated name, joined with commas.";
+    Name, "name", "The name rather than the value of what precedes.";
+    Percent, "percent", "The value, percent-decoded.";
+    Htmljs, "htmljs", "The value, with HTML entities and JavaScript escapes decoded.";
+    Base64, "base64", "The value, base64-decoded.";
+}
+
+/// What distinguishes siblings under the same element.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Key {
+    /// The element has no siblings, for example `post`.
+    None,
+    /// A name from the request, bytes as decoded; long names are cut.
+    Name(Vec<u8>),
+    /// A position, from 0.
+    Index(u32),
+}
+
+/// An owned point, made only for findings.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PointPath(pub Vec<(Element, Key)>);
+
+impl fmt::Display for PointPath {
+    /// Wallarm notation: `["get","id"]`. Bytes that are not UTF-8 are replaced.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[")?;
+        for (i, (element, key)) in self.0.iter().enumerate() {
+            if i > 0 {
+                f.write_str(",")?;
+            }
+            write!(f, "{:?}", element.as_str())?;
+            match key {
+                Key::None => {}
+                Key::Name(name) => write!(f, ",{:?}", String::from_utf8_lossy(name))?,
+                Key::Index(index) => write!(f, ",{index}")?,
+            }
+        }
+        f.write_str("]")
+    }
+}
