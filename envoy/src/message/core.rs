@@ -1,0 +1,106 @@
+//! `envoy.config.core.v3`, and the forms of protobuf's own messages.
+
+use std::net::IpAddr;
+
+use serde::{Serialize, Serializer};
+
+use super::any::Any;
+
+/// `google.protobuf.Duration`: seconds with a fraction, `0.250s`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Duration(std::time::Duration);
+
+impl Duration {
+    pub(crate) const fn seconds(seconds: u64) -> Self {
+        Duration(std::time::Duration::from_secs(seconds))
+    }
+
+    pub(crate) const fn millis(millis: u64) -> Self {
+        Duration(std::time::Duration::from_millis(millis))
+    }
+}
+
+impl Serialize for Duration {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match (self.0.as_secs(), self.0.subsec_millis()) {
+            (seconds, 0) => serializer.collect_str(&format_args!("{seconds}s")),
+            (seconds, millis) => serializer.collect_str(&format_args!("{seconds}.{millis:03}s")),
+        }
+    }
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Address {
+    SocketAddress {
+        address: String,
+        port_value: u16,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        ipv4_compat: bool,
+    },
+    Pipe {
+        path: String,
+        /// Permission bits. Absent: left to the umask, right for a socket that Envoy connects to rather than creates.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        mode: Option<u32>,
+    },
+}
+
+impl Address {
+    /// An address to bind.
+    pub(crate) fn listen(address: IpAddr, port_value: u16) -> Self {
+        Address::SocketAddress {
+            address: address.to_string(),
+            port_value,
+            ipv4_compat: address.is_ipv6() && address.is_unspecified(),
+        }
+    }
+
+    /// An address or host name to connect to.
+    pub(crate) fn connect(address: impl ToString, port_value: u16) -> Self {
+        Address::SocketAddress {
+            address: address.to_string(),
+            port_value,
+            ipv4_compat: false,
+        }
+    }
+}
+
+/// `CidrRange`.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct CidrRange {
+    pub(crate) address_prefix: IpAddr,
+    pub(crate) prefix_len: u8,
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum DataSource {
+    Filename(String),
+    InlineString(String),
+}
+
+/// Any message of the form `name` and `typed_config`: filters, loggers, monitors and other extensions.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Extension {
+    pub(crate) name: &'static str,
+    pub(crate) typed_config: Any,
+}
+
+/// `ConfigSource` that reads a file and watches the folder it is in.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct ConfigSource {
+    pub(crate) path_config_source: PathConfigSource,
+    pub(crate) initial_fetch_timeout: Duration,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct PathConfigSource {
+    pub(crate) path: String,
+    pub(crate) watched_directory: WatchedDirectory,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct WatchedDirectory {
+    pub(crate) path: String,
+}
