@@ -1,0 +1,236 @@
+//! Files that an attacker reads and a client never names.
+//!
+//! A table, not payloads: each entry is a path below some root, lower case, with `/` as separator. An entry that ends
+//! in `/` stands for everything below it.
+
+/// How much naming the file says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Weight {
+    /// Belongs to the system, but honest configuration names it too.
+    System,
+    /// Belongs to an application; people talk about it by its bare name.
+    Application,
+    /// Must never leave the application's folder, not even by a plain URL.
+    Hidden,
+    /// Naming it is an attack by itself.
+    Secret,
+}
+
+use Weight::{Application, Hidden, Secret, System};
+
+/// Sorted by path, so that entries with the same first byte stand together.
+static TARGETS: &[(&str, Weight)] = &[
+    (".aws/credentials", Hidden),
+    (".bash_history", Hidden),
+    (".bashrc", Application),
+    (".docker/config.json", Hidden),
+    (".dockercfg", Hidden),
+    (".env", Hidden),
+    (".git-credentials", Hidden),
+    (".git/config", Hidden),
+    (".git/head", Hidden),
+    (".git/index", Hidden),
+    (".git/logs/", Hidden),
+    (".hg/hgrc", Hidden),
+    (".htaccess", Application),
+    (".htpasswd", Hidden),
+    (".kube/config", Hidden),
+    (".my.cnf", Hidden),
+    (".mysql_history", Hidden),
+    (".netrc", Hidden),
+    (".npmrc", Application),
+    (".pgpass", Hidden),
+    (".profile", Application),
+    (".ssh/", Hidden),
+    (".svn/entries", Hidden),
+    (".svn/wc.db", Hidden),
+    ("appsettings.json", Application),
+    ("autoexec.bat", Application),
+    ("boot.ini", Application),
+    ("boot/grub/", System),
+    ("conf/httpd.conf", Application),
+    ("conf/server.xml", Application),
+    ("conf/tomcat-users.xml", Hidden),
+    ("config/config.inc.php", Application),
+    ("config/database.yml", Application),
+    ("config/master.key", Application),
+    ("config/secrets.yml", Application),
+    ("configuration.php", Application),
+    ("dev/fd/", System),
+    ("dev/null", System),
+    ("dev/random", System),
+    ("dev/stdin", System),
+    ("dev/tcp/", System),
+    ("dev/zero", System),
+    ("etc/apache", System),
+    ("etc/cron", System),
+    ("etc/crontab", Secret),
+    ("etc/environment", System),
+    ("etc/fstab", Secret),
+    ("etc/group", Secret),
+    ("etc/gshadow", Secret),
+    ("etc/host.conf", Secret),
+    ("etc/hostname", Secret),
+    ("etc/hosts", Secret),
+    ("etc/httpd/", System),
+    ("etc/inetd.conf", Secret),
+    ("etc/inittab", Secret),
+    ("etc/issue", Secret),
+    ("etc/kubernetes/admin.conf", Secret),
+    ("etc/ld.so.", System),
+    ("etc/lsb-release", Secret),
+    ("etc/master.passwd", Secret),
+    ("etc/motd", Secret),
+    ("etc/mtab", Secret),
+    ("etc/my.cnf", System),
+    ("etc/mysql/", System),
+    ("etc/network/", System),
+    ("etc/networks", Secret),
+    ("etc/nginx/", System),
+    ("etc/nsswitch.conf", Secret),
+    ("etc/opasswd", Secret),
+    ("etc/openldap/", System),
+    ("etc/os-release", Secret),
+    ("etc/pam.", System),
+    ("etc/passwd", Secret),
+    ("etc/php", System),
+    ("etc/pki/", System),
+    ("etc/postfix/", System),
+    ("etc/profile", Secret),
+    ("etc/protocols", Secret),
+    ("etc/pure-ftpd", System),
+    ("etc/redhat-release", Secret),
+    ("etc/resolv.conf", Secret),
+    ("etc/samba/smb.conf", Secret),
+    ("etc/security/", Secret),
+    ("etc/services", Secret),
+    ("etc/shadow", Secret),
+    ("etc/shells", Secret),
+    ("etc/ssh/", Secret),
+    ("etc/ssl/private", Secret),
+    ("etc/sudoers", Secret),
+    ("etc/sysconfig/", System),
+    ("etc/termcap", Secret),
+    ("etc/timezone", System),
+    ("etc/vsftpd", System),
+    ("global.asa", Application),
+    ("id_dsa", Application),
+    ("id_ecdsa", Application),
+    ("id_ed25519", Application),
+    ("id_rsa", Application),
+    ("inetpub/logs/", Secret),
+    ("inetpub/wwwroot/", System),
+    ("localsettings.php", Application),
+    ("meta-inf/context.xml", Hidden),
+    ("ntuser.dat", Application),
+    ("php.ini", Application),
+    ("proc/", System),
+    ("proc/cmdline", Secret),
+    ("proc/cpuinfo", Secret),
+    ("proc/net/", Secret),
+    ("proc/sched_debug", Secret),
+    ("proc/self/", Secret),
+    ("proc/version", Secret),
+    ("root/.", Secret),
+    ("run/secrets/", Secret),
+    ("settings.py", Application),
+    ("sys/class/", System),
+    ("system32/cmd.exe", Secret),
+    ("system32/config/", Secret),
+    ("system32/drivers/etc/", Secret),
+    ("system32/inetsrv/", Secret),
+    ("unattend.xml", Application),
+    ("usr/local/apache", System),
+    ("usr/local/etc/", System),
+    ("var/lib/mlocate/", Secret),
+    ("var/lib/mysql/", System),
+    ("var/lib/php", System),
+    ("var/log/", System),
+    ("var/mail/", System),
+    ("var/run/secrets/", Secret),
+    ("var/spool/cron", Secret),
+    ("var/www/", System),
+    ("web-inf/", Hidden),
+    ("web.config", Application),
+    ("windows/debug/netsetup.log", Secret),
+    ("windows/panther/", Secret),
+    ("windows/php.ini", Secret),
+    ("windows/repair/", Secret),
+    ("windows/system.ini", Secret),
+    ("windows/system32/", Secret),
+    ("windows/win.ini", Secret),
+    ("winnt/php.ini", Secret),
+    ("winnt/repair/", Secret),
+    ("winnt/system.ini", Secret),
+    ("winnt/system32/", Secret),
+    ("winnt/win.ini", Secret),
+    ("wp-config.php", Application),
+];
+
+/// The weightiest target that a normalised path names, and the number of segments before it.
+///
+/// `path` is lower case, has `/` as separator and no dot segments.
+pub(super) fn find(path: &[u8]) -> Option<(Weight, usize)> {
+    let mut best: Option<(Weight, usize)> = None;
+    for (n_before, start) in segment_starts(path).enumerate() {
+        let rest = path.get(start..).unwrap_or_default();
+        let Some(&first) = rest.first() else { continue };
+        let from = TARGETS.partition_point(|(target, _)| target.as_bytes().first() < Some(&first));
+        let same_first = TARGETS.iter().skip(from);
+        for (target, weight) in same_first.take_while(|(target, _)| target.as_bytes().first() == Some(&first)) {
+            if names(rest, target.as_bytes(), *weight) && best.is_none_or(|(known, _)| known < *weight) {
+                best = Some((*weight, n_before));
+            }
+        }
+    }
+    best
+}
+
+fn segment_starts(path: &[u8]) -> impl Iterator<Item = usize> {
+    let after = path
+        .iter()
+        .enumerate()
+        .filter(|(_, b)| **b == b'/')
+        .map(|(at, _)| at + 1);
+    std::iter::once(0).chain(after).take(MAX_SEGMENTS)
+}
+
+/// Segments at which a target may begin. Longer paths than this are cut by file systems anyway.
+const MAX_SEGMENTS: usize = 64;
+
+/// Whether `rest` begins with the target and the target's last name ends there.
+fn names(rest: &[u8], target: &[u8], weight: Weight) -> bool {
+    let Some(after) = rest.strip_prefix(target) else {
+        return false;
+    };
+    match (target.last(), after.first()) {
+        (Some(b'/'), after) => after.is_some(),
+        (Some(b'.'), _) | (_, None) => true,
+        // `etc/apache` stands for `etc/apache2` too.
+        (_, Some(b)) => weight == System || !(b.is_ascii_alphanumeric() || *b == b'_'),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn table_is_sorted_by_first_byte_and_lower_case() {
+        assert!(TARGETS.is_sorted_by_key(|(target, _)| target.as_bytes().first()));
+        assert!(TARGETS.iter().all(|(target, _)| *target == target.to_ascii_lowercase()));
+    }
+
+    #[test]
+    fn targets_are_found_at_segment_borders() {
+        assert_eq!(find(b"etc/passwd"), Some((Secret, 0)));
+        assert_eq!(find(b"a/b/etc/passwd\0.png"), Some((Secret, 2)));
+        assert_eq!(find(b"app/.env.local"), Some((Hidden, 1)));
+        assert_eq!(find(b"fetc/passwd"), None);
+        assert_eq!(find(b"app/config.env"), None);
+        assert_eq!(find(b".environment"), None);
+        assert_eq!(find(b"var/log/"), None);
+        assert_eq!(find(b"etc/issues"), None);
+        assert_eq!(find(b"etc/apache2/a.conf"), Some((System, 0)));
+    }
+}
