@@ -8,6 +8,8 @@ use std::ops::Range;
 
 use waf_policy::AttackType;
 
+use crate::prefilter::Classes;
+
 pub mod ptrav;
 pub mod rce;
 pub mod sqli;
@@ -110,6 +112,23 @@ impl Signs {
     pub fn clear(&mut self) {
         self.0.clear();
     }
+}
+
+/// Memory of all detectors, reused between values.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    ptrav: ptrav::Scratch,
+    rce: rce::Scratch,
+    sqli: sqli::Scratch,
+    xss: xss::Scratch,
+}
+
+/// Runs every detector over a value.
+pub(crate) fn scan(value: &Value<'_>, _classes: &Classes, scratch: &mut Scratch, fuel: &mut Fuel, signs: &mut Signs) {
+    sqli::scan(value, &mut scratch.sqli, fuel, signs);
+    xss::scan(value, &mut scratch.xss, fuel, signs);
+    rce::scan(value, &mut scratch.rce, fuel, signs);
+    ptrav::scan(value, &mut scratch.ptrav, fuel, signs);
 }
 
 /// Work left for this request, in units of about one byte looked at.

@@ -1,18 +1,19 @@
-//! The pipeline: head and body of a request through parsers, decoders and detectors.
+//! The pipeline's two entries: head and body of a request.
 
 use waf_policy::Limits;
 
-use crate::{Body, Request, Verdict};
+use crate::{
+    Body, Request, Scratch, Trace, Verdict,
+    parse::{body, head},
+    walk::{Usage, Walk},
+};
 
 /// The compiled engine: immutable, shared by all requests of a VM.
 #[derive(Debug)]
 pub struct Engine {
     limits: Limits,
+    has_prefilter: bool,
 }
-
-/// Memory reused between requests. One per VM; after the first requests nothing is allocated for clean ones.
-#[derive(Debug, Default)]
-pub struct Scratch {}
 
 /// The state of one request between its head and its body.
 ///
@@ -20,12 +21,26 @@ pub struct Scratch {}
 #[derive(Debug, Default)]
 pub struct Inspection {
     verdict: Verdict,
+    usage: Usage,
+    kind: body::Kind,
 }
 
 impl Engine {
     /// Compiles the engine.
     pub fn new(limits: Limits) -> Engine {
-        Engine { limits }
+        Engine {
+            limits,
+            has_prefilter: true,
+        }
+    }
+
+    /// The same engine with every detector run on every value. Slower, with the same verdicts: for tests of the
+    /// prefilter.
+    pub fn without_prefilter(self) -> Engine {
+        Engine {
+            has_prefilter: false,
+            ..self
+        }
     }
 
     /// The limits it was compiled with.
@@ -34,11 +49,55 @@ impl Engine {
     }
 
     /// Inspects target, query, headers and cookies. Call once, first.
-    pub fn inspect_head(&self, _request: &Request<'_>, _scratch: &mut Scratch, _inspection: &mut Inspection) {}
+    pub fn inspect_head(&self, request: &Request<'_>, scratch: &mut Scratch, inspection: &mut Inspection) {
+        self.trace_head(request, scratch, inspection, None);
+    }
 
     /// Inspects the body, with the content type and encoding that the head declared. Call at most once, after
     /// [`Engine::inspect_head`], with everything that will be inspected.
-    pub fn inspect_body(&self, _body: Body<'_>, _scratch: &mut Scratch, _inspection: &mut Inspection) {}
+    pub fn inspect_body(&self, body: Body<'_>, scratch: &mut Scratch, inspection: &mut Inspection) {
+        self.trace_body(body, scratch, inspection, None);
+    }
+
+    /// As [`Engine::inspect_head`], and shows every point to `trace`.
+    pub fn trace_head<'t>(
+        &'t self,
+        request: &Request<'_>,
+        scratch: &'t mut Scratch,
+        inspection: &'t mut Inspection,
+        trace: Option<Trace<'t>>,
+    ) {
+        inspection.kind = body::Kind::of(request);
+        let mut walk = self.walk(scratch, &mut inspection.verdict, &mut inspection.usage, trace);
+        head::inspect(request, &mut walk);
+        walk.finish();
+    }
+
+    /// As [`Engine::inspect_body`], and shows every point to `trace`.
+    pub fn trace_body<'t>(
+        &'t self,
+        body: Body<'_>,
+        scratch: &'t mut Scratch,
+        inspection: &'t mut Inspection,
+        trace: Option<Trace<'t>>,
+    ) {
+        let bytes = body.bytes.get(..self.limits.max_body_bytes).unwrap_or(body.bytes);
+        inspection.verdict.limits.body |= !body.is_complete || bytes.len() < body.bytes.len();
+        let kind = inspection.kind;
+        let mut walk = self.walk(scratch, &mut inspection.verdict, &mut inspection.usage, trace);
+        body::inspect(bytes, &kind, &mut walk);
+        walk.finish();
+    }
+
+    fn walk<'t>(
+        &'t self,
+        scratch: &'t mut Scratch,
+        verdict: &'t mut Verdict,
+        usage: &'t mut Usage,
+        trace: Option<Trace<'t>>,
+    ) -> Walk<'t> {
+        Walk::new(&self.limits, self.has_prefilter, scratch, verdict, usage, trace)
+    }
 }
 
 impl Inspection {

@@ -5,6 +5,12 @@
 //! never panics. Files read in pipeline order: [`request`] → [`point`] → `parse` ⇄ `decode` → [`prefilter`] → [`detect`]
 //! → [`verdict`] → [`enforce`](mod@enforce).
 
+// Tests may fail loudly; the lints of Cargo.toml are for what runs on traffic.
+#![cfg_attr(
+    test,
+    allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)
+)]
+
 pub mod detect;
 pub mod enforce;
 pub mod point;
@@ -12,9 +18,13 @@ pub mod prefilter;
 pub mod request;
 pub mod verdict;
 
+mod decode;
 mod inspect;
+mod parse;
+mod walk;
 
 pub use enforce::{Action, enforce};
-pub use inspect::{Engine, Inspection, Scratch};
+pub use inspect::{Engine, Inspection};
 pub use request::{Body, Request};
 pub use verdict::{Finding, Hit, LimitFlags, Verdict};
+pub use walk::{Scratch, Trace};

@@ -4,7 +4,11 @@
 //! elements, each with a key or an index where the element has one, for example `["get","id"]`,
 //! `["post","json_doc","hash","p1"]` or `["path",0]`.
 
+mod stack;
+
 use std::fmt;
+
+pub use stack::PointStack;
 
 /// Declares element names once.
 macro_rules! elements {
@@ -50,6 +54,13 @@ elements! {
     Percent, "percent", "The value, percent-decoded.";
     Htmljs, "htmljs", "The value, with HTML entities and JavaScript escapes decoded.";
     Base64, "base64", "The value, base64-decoded.";
+}
+
+impl Element {
+    /// Whether it stands for a decoder, whose value is another form of the same value.
+    pub fn is_decoder(self) -> bool {
+        matches!(self, Element::Percent | Element::Htmljs | Element::Base64)
+    }
 }
 
 /// What distinguishes siblings under the same element.

@@ -1,0 +1,117 @@
+//! Base64, standard and URL-safe, with or without padding (RFC 4648 sections 4 and 5).
+//!
+//! Any word is base64 of something, so the result counts only when it reads like text or like a serialised object.
+
+/// Shortest encoded form that is tried, in bytes. Shorter ones cannot carry a payload and are mostly words.
+const MIN_BYTES: usize = 8;
+
+/// Appends the decoded form. Returns whether the input is base64 of something plausible.
+pub(crate) fn decode(input: &[u8], out: &mut Vec<u8>) -> bool {
+    let n_padding = input.iter().rev().take_while(|b| **b == b'=').count();
+    let body = input.get(..input.len() - n_padding).unwrap_or_default();
+    if body.len() < MIN_BYTES || n_padding > 2 {
+        return false;
+    }
+    let start = out.len();
+    let mut bits = 0u32;
+    let mut n_bits = 0;
+    let mut n_digits = 0usize;
+    for b in body {
+        let digit = match VALUES.get(usize::from(*b)) {
+            Some(digit @ 0..=63) => *digit,
+            Some(&SKIP) => continue,
+            _ => return false,
+        };
+        n_digits += 1;
+        bits = bits << 6 | u32::from(digit);
+        n_bits += 6;
+        if n_bits >= 8 {
+            n_bits -= 8;
+            let decoded = (bits >> n_bits) as u8;
+            out.push(decoded);
+            // PERF: most words fail within their first bytes; nothing else of them is decoded.
+            if !is_texty(decoded) && !is_object(out.get(start..).unwrap_or_default()) {
+                return false;
+            }
+        }
+    }
+    let decoded = out.get(start..).unwrap_or_default();
+    n_digits % 4 != 1 && (is_object(decoded) || std::str::from_utf8(decoded).is_ok())
+}
+
+/// Whether a byte occurs in text: printable, white space or part of a UTF-8 sequence.
+fn is_texty(b: u8) -> bool {
+    matches!(b, 0x20..=0x7e | b'\t' | b'\r' | b'\n' | 0x80..=0xf4)
+}
+
+/// Whether bytes begin like a serialised Java object, the one binary structure that detectors know.
+fn is_object(bytes: &[u8]) -> bool {
+    const JAVA: &[u8] = &[0xac, 0xed, 0x00, 0x05];
+    JAVA.starts_with(bytes) || bytes.starts_with(JAVA)
+}
+
+const INVALID: u8 = 0xff;
+/// Line breaks inside encoded text.
+const SKIP: u8 = 0xfe;
+
+#[expect(clippy::indexing_slicing, reason = "evaluated at compile time")]
+static VALUES: [u8; 256] = {
+    let mut values = [INVALID; 256];
+    let mut digit = 0;
+    while digit < 26 {
+        values[b'A' as usize + digit] = digit as u8;
+        values[b'a' as usize + digit] = digit as u8 + 26;
+        digit += 1;
+    }
+    digit = 0;
+    while digit < 10 {
+        values[b'0' as usize + digit] = digit as u8 + 52;
+        digit += 1;
+    }
+    values[b'+' as usize] = 62;
+    values[b'-' as usize] = 62;
+    // A plus sign that a form decoder took for a space.
+    values[b' ' as usize] = 62;
+    values[b'/' as usize] = 63;
+    values[b'_' as usize] = 63;
+    values[b'\r' as usize] = SKIP;
+    values[b'\n' as usize] = SKIP;
+    values
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(input: &str, expected: Option<&str>) {
+        let mut out = b"kept".to_vec();
+        let is_plausible = decode(input.as_bytes(), &mut out);
+        let decoded = is_plausible.then(|| String::from_utf8_lossy(&out[4..]).into_owned());
+        assert_eq!(decoded.as_deref(), expected, "{input}");
+    }
+
+    #[test]
+    fn text_is_decoded() {
+        check("PHNjcmlwdD4=", Some("<script>"));
+        check("PHNjcmlwdD4", Some("<script>"));
+        check("Pz8_Pz8-Pg", Some("?????>>"));
+        check("JyBPUiAxPTEg\r\nLS0=", Some("' OR 1=1 --"));
+    }
+
+    #[test]
+    fn words_numbers_and_tokens_are_not() {
+        for word in [
+            "username",
+            "password123",
+            "1234567890",
+            "2024-01-01",
+            "550e8400-e29b-41d4-a716-446655440000",
+            "d41d8cd98f00b204e9800998ecf8427e",
+            "hello world this is text",
+            "====",
+            "PHNjcmlwdD4=x",
+        ] {
+            check(word, None);
+        }
+    }
+}

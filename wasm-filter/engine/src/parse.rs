@@ -1,0 +1,10 @@
+//! Parsers: one value in, named parts of it out.
+//!
+//! Parsers are lenient, because what matters is what the application behind us may read: they name what they can and
+//! say how far they came. Parts go to a sink as borrowed slices; nothing is collected that a limit does not bound.
+
+pub(crate) mod body;
+pub(crate) mod head;
+pub(crate) mod json;
+pub(crate) mod multipart;
+pub(crate) mod pairs;

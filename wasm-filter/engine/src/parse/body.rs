@@ -1,0 +1,129 @@
+//! The body of a request, by what its head declares and by what it looks like.
+
+use super::{json, multipart};
+use crate::{Request, detect::Place, point::Element, walk::Walk};
+
+/// Shortest run of text that is judged in a binary body, in bytes.
+const MIN_TEXT_BYTES: usize = 16;
+
+/// What a head declares of its body.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) enum Kind {
+    /// Nothing, or nothing that helps.
+    #[default]
+    Unknown,
+    Json,
+    Form,
+    Multipart(multipart::Boundary),
+}
+
+impl Kind {
+    /// Reads the content type of a request.
+    pub(crate) fn of(request: &Request<'_>) -> Kind {
+        let content_type = request
+            .headers
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(b"content-type"))
+            .map_or(&[][..], |(_, value)| value.trim_ascii());
+        let end = content_type
+            .iter()
+            .position(|b| matches!(b, b';' | b',' | b' ' | b'\t'));
+        let essence = content_type
+            .get(..end.unwrap_or(content_type.len()))
+            .unwrap_or_default();
+        let contains = |part: &[u8]| {
+            essence
+                .windows(part.len())
+                .any(|window| window.eq_ignore_ascii_case(part))
+        };
+        if contains(b"json") {
+            Kind::Json
+        } else if contains(b"x-www-form-urlencoded") {
+            Kind::Form
+        } else if contains(b"multipart/") {
+            multipart::Boundary::of(content_type).map_or(Kind::Unknown, Kind::Multipart)
+        } else {
+            Kind::Unknown
+        }
+    }
+}
+
+/// Judges every value of a body. What the head declares is tried first; a wrong declaration hides nothing.
+pub(crate) fn inspect(bytes: &[u8], kind: &Kind, walk: &mut Walk<'_>) {
+    if bytes.is_empty() {
+        return;
+    }
+    walk.scratch.point.push(Element::Post);
+    match kind {
+        Kind::Multipart(boundary) if parts(bytes, boundary, walk) => {}
+        _ if json::is_container(bytes) => document(bytes, walk),
+        Kind::Json => document(bytes, walk),
+        Kind::Form => walk.pairs(bytes, Element::FormUrlencoded, Place::Body, 0),
+        _ if looks_like_form(bytes) => walk.pairs(bytes, Element::FormUrlencoded, Place::Body, 0),
+        _ => raw(bytes, Place::RawBody, walk),
+    }
+    walk.scratch.point.pop();
+}
+
+fn document(bytes: &[u8], walk: &mut Walk<'_>) {
+    let outcome = walk.json(bytes, Place::Body, 0);
+    if !outcome.is_strict {
+        // Another reader may see something else.
+        raw(bytes, Place::RawBody, walk);
+    }
+}
+
+/// Judges the parts of a multipart body. False when there are none.
+fn parts(bytes: &[u8], boundary: &multipart::Boundary, walk: &mut Walk<'_>) -> bool {
+    let mut has_parts = false;
+    for part in multipart::parts(bytes, boundary) {
+        has_parts = true;
+        if !walk.wants_more() {
+            break;
+        }
+        let outer = walk.scratch.point.depth();
+        walk.scratch.point.push_name(Element::Multipart, part.name);
+        walk.name(part.name, 0);
+        match part.file_name {
+            None => walk.value(part.content, Place::Body, 0),
+            Some(file_name) => {
+                walk.scratch.point.push(Element::File);
+                walk.scratch.point.push(Element::Name);
+                walk.value(file_name, Place::FileName, 0);
+                walk.scratch.point.pop();
+                raw(part.content, Place::File, walk);
+            }
+        }
+        walk.scratch.point.truncate(outer);
+    }
+    has_parts
+}
+
+/// Judges bytes that no parser reads: text as a whole, binary content by its runs of text.
+fn raw(bytes: &[u8], place: Place, walk: &mut Walk<'_>) {
+    if !is_binary(bytes) {
+        walk.value(bytes, place, 0);
+        return;
+    }
+    let is_text = |b: &u8| matches!(b, 0x20..=0x7e | b'\t' | b'\r' | b'\n');
+    for run in bytes.split(|b| !is_text(b)) {
+        if run.len() >= MIN_TEXT_BYTES && walk.wants_more() {
+            walk.value(run, Place::File, 0);
+        }
+    }
+}
+
+/// Whether bytes are no text in any encoding that keeps ASCII: control bytes beyond a stray one.
+fn is_binary(bytes: &[u8]) -> bool {
+    let is_control = |b: &&u8| matches!(b, 0x00..=0x08 | 0x0e..=0x1a | 0x1c..=0x1f);
+    bytes.iter().take(4096).filter(is_control).count() * 64 > bytes.len().min(4096)
+}
+
+/// Whether a body without a declared type reads like a form: a name without blanks, then `=`.
+fn looks_like_form(bytes: &[u8]) -> bool {
+    let end = bytes
+        .iter()
+        .take(256)
+        .position(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'[' | b']' | b'%' | b'+')));
+    end.is_some_and(|end| end > 0 && bytes.get(end) == Some(&b'='))
+}
