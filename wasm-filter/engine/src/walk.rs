@@ -117,23 +117,17 @@ impl<'w> Walk<'w> {
         self.decode(bytes, place, &classes, depth);
     }
 
-    /// Judges the name of what stands at the current point. Ordinary names are not counted as points.
-    pub(crate) fn name(&mut self, name: &[u8], depth: usize) {
+    /// Judges the name of what stands at the current point. Names of letters, digits, `_`, `-`, `[` and `]` carry
+    /// nothing and are no points.
+    pub(crate) fn name(&mut self, name: &[u8], place: Place, depth: usize) {
         let is_ordinary = name
             .iter()
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'[' | b']'));
-        if is_ordinary && !self.traces() {
-            return;
-        }
         if !is_ordinary {
             self.scratch.point.push(Element::Name);
-            self.value(name, Place::Name, depth);
+            self.value(name, place, depth);
             self.scratch.point.pop();
         }
-    }
-
-    fn traces(&self) -> bool {
-        self.trace.is_some()
     }
 
     fn count_point(&mut self, n_bytes: usize) -> bool {
@@ -248,7 +242,7 @@ impl<'w> Walk<'w> {
             let outer = self.scratch.point.depth();
             pairs::push_point(&mut self.scratch.point, element, name, pair.nth, pair.is_repeated);
             if pair.nth == 0 {
-                self.name(name, depth);
+                self.name(name, if pair.is_bare { place } else { Place::Name }, depth);
             }
             self.value(value, place, depth);
             self.scratch.point.truncate(outer);
@@ -354,7 +348,7 @@ struct Members<'s, 'w> {
 impl json::Sink for Members<'_, '_> {
     fn member(&mut self, name: &[u8]) {
         self.walk.scratch.point.push_name(Element::Hash, name);
-        self.walk.name(name, self.depth);
+        self.walk.name(name, Place::Name, self.depth);
     }
 
     fn item(&mut self, index: u32) {

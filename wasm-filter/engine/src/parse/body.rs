@@ -57,8 +57,14 @@ pub(crate) fn inspect(bytes: &[u8], kind: &Kind, walk: &mut Walk<'_>) {
     match kind {
         Kind::Multipart(boundary) if parts(bytes, boundary, walk) => {}
         _ if json::is_container(bytes) => document(bytes, walk),
-        Kind::Json => document(bytes, walk),
-        Kind::Form => walk.pairs(bytes, Element::FormUrlencoded, Place::Body, 0),
+        Kind::Json if bytes.trim_ascii_start().first() == Some(&b'"') => document(bytes, walk),
+        Kind::Form => {
+            walk.pairs(bytes, Element::FormUrlencoded, Place::Body, 0);
+            if bytes.trim_ascii_start().first() == Some(&b'<') {
+                // Markup under a wrong type; splitting it at `&` and `=` may have hidden something.
+                raw(bytes, Place::RawBody, walk);
+            }
+        }
         _ if looks_like_form(bytes) => walk.pairs(bytes, Element::FormUrlencoded, Place::Body, 0),
         _ => raw(bytes, Place::RawBody, walk),
     }
@@ -83,7 +89,7 @@ fn parts(bytes: &[u8], boundary: &multipart::Boundary, walk: &mut Walk<'_>) -> b
         }
         let outer = walk.scratch.point.depth();
         walk.scratch.point.push_name(Element::Multipart, part.name);
-        walk.name(part.name, 0);
+        walk.name(part.name, Place::Name, 0);
         match part.file_name {
             None => walk.value(part.content, Place::Body, 0),
             Some(file_name) => {

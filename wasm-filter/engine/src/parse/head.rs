@@ -70,7 +70,7 @@ fn header(request: &Request<'_>, position: usize, name: &[u8], value: &[u8], wal
     let outer = walk.scratch.point.depth();
     walk.scratch.point.push_upper(Element::Header, name);
     if earlier == 0 {
-        walk.name(name, 0);
+        walk.name(name, Place::Name, 0);
     }
     if name.eq_ignore_ascii_case(b"cookie") {
         cookies(value, walk);
@@ -124,7 +124,7 @@ fn cookies(value: &[u8], walk: &mut Walk<'_>) {
             None => (&[][..], cookie),
         };
         walk.scratch.point.push_name(Element::Cookie, name);
-        walk.name(name, 0);
+        walk.name(name, Place::Name, 0);
         walk.value(value, Place::Cookie, 0);
         walk.scratch.point.pop();
     }

@@ -17,6 +17,8 @@ pub(crate) struct Pair {
     pub(crate) value: Range<usize>,
     /// How many pairs before it have the same name.
     pub(crate) nth: u32,
+    /// Whether there is no `=`, so that the name may just as well be a value.
+    pub(crate) is_bare: bool,
     /// Whether another pair has the same name.
     pub(crate) is_repeated: bool,
 }
@@ -43,7 +45,8 @@ impl Pairs {
                 self.number(text);
                 return false;
             }
-            let (name, value) = match memchr::memchr(b'=', pair) {
+            let equals = memchr::memchr(b'=', pair);
+            let (name, value) = match equals {
                 Some(at) => (
                     pair.get(..at).unwrap_or_default(),
                     pair.get(at + 1..).unwrap_or_default(),
@@ -58,6 +61,7 @@ impl Pairs {
                 name: start..middle,
                 value: middle..text.len(),
                 nth: 0,
+                is_bare: equals.is_none(),
                 is_repeated: false,
             });
         }

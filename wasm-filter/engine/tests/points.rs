@@ -1,0 +1,348 @@
+//! Points of whole requests, in Wallarm notation. The first tests are the examples of the Wallarm documentation,
+//! "Parsing requests".
+
+#![allow(clippy::unwrap_used)]
+
+use std::fmt::Write as _;
+
+use expect_test::{Expect, expect};
+use waf_engine::{Body, Engine, Inspection, Request, Scratch, detect::Value, point::PointStack};
+use waf_policy::Limits;
+
+/// Prints every point of a request written as HTTP/1.1 (lines end with LF), with its value and place.
+fn check(request: &str, expected: Expect) {
+    check_bytes(request.as_bytes(), expected);
+}
+
+fn check_bytes(request: &[u8], expected: Expect) {
+    let split = request.windows(2).position(|gap| gap == b"\n\n");
+    let (head, body) = split.map_or((request, &[][..]), |at| request.split_at(at + 2));
+    let head = std::str::from_utf8(head).unwrap();
+    let mut lines = head.trim_end().lines();
+    let mut start = lines.next().unwrap().split(' ');
+    let headers: Vec<(&[u8], &[u8])> = lines
+        .map(|line| line.split_once(": ").unwrap())
+        .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
+        .collect();
+    let request = Request {
+        method: start.next().unwrap().as_bytes(),
+        target: start.next().unwrap().as_bytes(),
+        headers: &headers,
+        ..Default::default()
+    };
+    let body = Body {
+        bytes: body,
+        is_complete: true,
+    };
+    let engine = Engine::new(Limits::default());
+    let (mut scratch, mut inspection) = (Scratch::default(), Inspection::default());
+    let mut points = String::new();
+    let mut print = |point: &PointStack, value: &Value<'_>| {
+        let text = String::from_utf8_lossy(value.bytes);
+        writeln!(points, "{point} {text:?} {:?}", value.place).unwrap();
+    };
+    engine.trace_head(&request, &mut scratch, &mut inspection, Some(&mut print));
+    engine.trace_body(body, &mut scratch, &mut inspection, Some(&mut print));
+    for limit in inspection.verdict().limits.names() {
+        writeln!(points, "limit {limit}").unwrap();
+    }
+    expected.assert_eq(&points);
+}
+
+#[test]
+fn target_parts() {
+    check(
+        "GET /blogs/123/index.php?q=aaa HTTP/1.1",
+        expect![[r#"
+        ["uri"] "/blogs/123/index.php?q=aaa" Uri
+        ["path",0] "blogs" Path
+        ["path",1] "123" Path
+        ["action_name"] "index" Path
+        ["action_ext"] "php" Path
+        ["get","q"] "aaa" Query
+    "#]],
+    );
+}
+
+#[test]
+fn target_without_extension_or_folders() {
+    check(
+        "GET / HTTP/1.1",
+        expect![[r#"
+        ["uri"] "/" Uri
+    "#]],
+    );
+    check(
+        "GET /a.tar.gz HTTP/1.1",
+        expect![[r#"
+        ["uri"] "/a.tar.gz" Uri
+        ["action_name"] "a" Path
+        ["action_ext"] "tar.gz" Path
+    "#]],
+    );
+}
+
+#[test]
+fn structured_names() {
+    check(
+        "GET /?p1[x]=1&p1[y]=2&p2[]=aaa&p2[]=bbb HTTP/1.1",
+        expect![[r#"
+        ["uri"] "/?p1[x]=1&p1[y]=2&p2[]=aaa&p2[]=bbb" Uri
+        ["get","p1","hash","x"] "1" Query
+        ["get","p1","hash","y"] "2" Query
+        ["get","p2","array",0] "aaa" Query
+        ["get","p2","array",1] "bbb" Query
+    "#]],
+    );
+    check(
+        "GET /?a[b][]=1&a[b][]=2&[c]=3&d[e=4&f[g]h=5 HTTP/1.1",
+        expect![[r#"
+        ["uri"] "/?a[b][]=1&a[b][]=2&[c]=3&d[e=4&f[g]h=5" Uri
+        ["get","a","hash","b","array",0] "1" Query
+        ["get","a","hash","b","array",1] "2" Query
+        ["get","[c]"] "3" Query
+        ["get","d[e"] "4" Query
+        ["get","f[g]h"] "5" Query
+    "#]],
+    );
+}
+
+#[test]
+fn repeated_names() {
+    check(
+        "GET /?p3=1&p3=2 HTTP/1.1",
+        expect![[r#"
+        ["uri"] "/?p3=1&p3=2" Uri
+        ["get","p3","array",0] "1" Query
+        ["get","p3","pollution"] "1,2" Query
+        ["get","p3","array",1] "2" Query
+    "#]],
+    );
+    check(
+        "GET / HTTP/1.1\nX-TEST: aaa\nX-Test: aaa",
+        expect![[r#"
+        ["uri"] "/" Uri
+        ["header","X-TEST","array",0] "aaa" Header
+        ["header","X-TEST","array",1] "aaa" Header
+    "#]],
+    );
+}
+
+#[test]
+fn cookies() {
+    check(
+        "GET / HTTP/1.1\nCookie: a=1; b=2; c; ;",
+        expect![[r#"
+        ["uri"] "/" Uri
+        ["header","COOKIE","cookie","a"] "1" Cookie
+        ["header","COOKIE","cookie","b"] "2" Cookie
+        ["header","COOKIE","cookie",""] "c" Cookie
+    "#]],
+    );
+}
+
+#[test]
+fn form() {
+    check(
+        "POST / HTTP/1.1\nContent-Type: application/x-www-form-urlencoded\n\n\
+         p1=1&p2[a]=2&p2[b]=3&p3[]=4&p3[]=5&p4=6&p4=7&p5=a+b%2Bc",
+        expect![[r#"
+            ["uri"] "/" Uri
+            ["header","CONTENT-TYPE"] "application/x-www-form-urlencoded" Header
+            ["post","form_urlencoded","p1"] "1" Body
+            ["post","form_urlencoded","p2","hash","a"] "2" Body
+            ["post","form_urlencoded","p2","hash","b"] "3" Body
+            ["post","form_urlencoded","p3","array",0] "4" Body
+            ["post","form_urlencoded","p3","array",1] "5" Body
+            ["post","form_urlencoded","p4","array",0] "6" Body
+            ["post","form_urlencoded","p4","pollution"] "6,7" Body
+            ["post","form_urlencoded","p4","array",1] "7" Body
+            ["post","form_urlencoded","p5"] "a b+c" Body
+        "#]],
+    );
+}
+
+#[test]
+fn json_document() {
+    check(
+        "POST / HTTP/1.1\nContent-Type: application/json\n\n\
+         {\"p1\":\"value\",\"p2\":[\"v1\",\"v2\"],\"p3\":{\"somekey\":\"somevalue\"}}",
+        expect![[r#"
+            ["uri"] "/" Uri
+            ["header","CONTENT-TYPE"] "application/json" Header
+            ["post","json_doc","hash","p1"] "value" Body
+            ["post","json_doc","hash","p2","array",0] "v1" Body
+            ["post","json_doc","hash","p2","array",1] "v2" Body
+            ["post","json_doc","hash","p3","hash","somekey"] "somevalue" Body
+        "#]],
+    );
+}
+
+#[test]
+fn multipart_with_a_file() {
+    check(
+        "POST / HTTP/1.1\nContent-Type: multipart/form-data; boundary=xyz\n\n\
+         --xyz\r\nContent-Disposition: form-data; name=\"p1\"\r\n\r\n1\r\n\
+         --xyz\r\nContent-Disposition: form-data; name=\"p2\"; filename=\"a.txt\"\r\nContent-Type: text/plain\r\n\r\n\
+         content\r\n--xyz--\r\n",
+        expect![[r#"
+            ["uri"] "/" Uri
+            ["header","CONTENT-TYPE"] "multipart/form-data; boundary=xyz" Header
+            ["post","multipart","p1"] "1" Body
+            ["post","multipart","p2","file","name"] "a.txt" FileName
+            ["post","multipart","p2","file"] "content" File
+        "#]],
+    );
+}
+
+#[test]
+fn declared_type_hides_nothing() {
+    let post = |content_type: &str, body: &str| format!("POST / HTTP/1.1\nContent-Type: {content_type}\n\n{body}");
+    check(
+        &post("text/plain", "{\"a\":\"b\"}"),
+        expect![[r#"
+        ["uri"] "/" Uri
+        ["header","CONTENT-TYPE"] "text/plain" Header
+        ["post","json_doc","hash","a"] "b" Body
+    "#]],
+    );
+    check(
+        &post("application/x-www-form-urlencoded", "{\"a\":\"b\"}"),
+        expect![[r#"
+            ["uri"] "/" Uri
+            ["header","CONTENT-TYPE"] "application/x-www-form-urlencoded" Header
+            ["post","json_doc","hash","a"] "b" Body
+        "#]],
+    );
+    check(
+        &post("image/png", "[1]"),
+        expect![[r#"
+        ["uri"] "/" Uri
+        ["header","CONTENT-TYPE"] "image/png" Header
+        ["post","json_doc","array",0] "1" Body
+    "#]],
+    );
+    check(
+        &post("multipart/form-data; boundary=x", "a=1"),
+        expect![[r#"
+        ["uri"] "/" Uri
+        ["header","CONTENT-TYPE"] "multipart/form-data; boundary=x" Header
+        ["post","form_urlencoded","a"] "1" Body
+    "#]],
+    );
+    check(
+        &post("application/json", "a=1&b=2"),
+        expect![[r#"
+        ["uri"] "/" Uri
+        ["header","CONTENT-TYPE"] "application/json" Header
+        ["post","form_urlencoded","a"] "1" Body
+        ["post","form_urlencoded","b"] "2" Body
+    "#]],
+    );
+    check(
+        &post("application/json", "\"text\""),
+        expect![[r#"
+        ["uri"] "/" Uri
+        ["header","CONTENT-TYPE"] "application/json" Header
+        ["post","json_doc"] "text" Body
+    "#]],
+    );
+    check(
+        &post("application/json", "<a>1</a>"),
+        expect![[r#"
+        ["uri"] "/" Uri
+        ["header","CONTENT-TYPE"] "application/json" Header
+        ["post"] "<a>1</a>" RawBody
+    "#]],
+    );
+    check(
+        &post("application/x-www-form-urlencoded", "<a>1</a>"),
+        expect![[r#"
+            ["uri"] "/" Uri
+            ["header","CONTENT-TYPE"] "application/x-www-form-urlencoded" Header
+            ["post","form_urlencoded","<a>1</a>","name"] "<a>1</a>" Body
+            ["post"] "<a>1</a>" RawBody
+        "#]],
+    );
+    check(
+        "POST / HTTP/1.1\n\na=1&b=2",
+        expect![[r#"
+        ["uri"] "/" Uri
+        ["post","form_urlencoded","a"] "1" Body
+        ["post","form_urlencoded","b"] "2" Body
+    "#]],
+    );
+}
+
+#[test]
+fn nested_encodings() {
+    // JSON in base64 in a JSON string, percent-encoded twice in a query, HTML entities below.
+    check(
+        "GET /?q=%2527%253Cb%253E HTTP/1.1",
+        expect![[r#"
+        ["uri"] "/?q=%2527%253Cb%253E" Uri
+        ["uri","percent"] "/?q=%27%3Cb%3E" Uri
+        ["uri","percent","percent"] "/?q='<b>" Uri
+        ["get","q"] "%27%3Cb%3E" Query
+        ["get","q","percent"] "'<b>" Query
+    "#]],
+    );
+    check(
+        "GET /?q=%26lt;b%26gt;+%5Cu0027 HTTP/1.1",
+        expect![[r#"
+        ["uri"] "/?q=%26lt;b%26gt;+%5Cu0027" Uri
+        ["uri","percent"] "/?q=&lt;b&gt;+\\u0027" Uri
+        ["get","q"] "&lt;b&gt; \\u0027" Query
+        ["get","q","htmljs"] "<b> '" Query
+    "#]],
+    );
+    check(
+        "GET /?q=eyJhIjoiPGI%2BIn0%3D HTTP/1.1",
+        expect![[r#"
+        ["uri"] "/?q=eyJhIjoiPGI%2BIn0%3D" Uri
+        ["uri","percent"] "/?q=eyJhIjoiPGI+In0=" Uri
+        ["get","q"] "eyJhIjoiPGI+In0=" Query
+        ["get","q","percent"] "eyJhIjoiPGI In0=" Query
+        ["get","q","percent","base64"] "{\"a\":\"<b>\"}" Query
+        ["get","q","percent","base64","json_doc","hash","a"] "<b>" Query
+    "#]],
+    );
+    check(
+        "POST / HTTP/1.1\n\n{\"outer\":\"{\\\"inner\\\":\\\"PHNjcmlwdD4\\\"}\"}",
+        expect![[r#"
+            ["uri"] "/" Uri
+            ["post","json_doc","hash","outer"] "{\"inner\":\"PHNjcmlwdD4\"}" Body
+            ["post","json_doc","hash","outer","json_doc","hash","inner"] "PHNjcmlwdD4" Body
+            ["post","json_doc","hash","outer","json_doc","hash","inner","base64"] "<script>" Body
+        "#]],
+    );
+}
+
+#[test]
+fn referer_is_a_url() {
+    check(
+        "GET / HTTP/1.1\nReferer: https://a.example/b?c=%27d",
+        expect![[r#"
+        ["uri"] "/" Uri
+        ["header","REFERER"] "https://a.example/b?c=%27d" Referer
+        ["header","REFERER","percent"] "https://a.example/b?c='d" Referer
+        ["header","REFERER","get","c"] "'d" Query
+    "#]],
+    );
+}
+
+#[test]
+fn binary_body_yields_its_text_only() {
+    let mut request = b"POST / HTTP/1.1\nContent-Type: image/jpeg\n\n".to_vec();
+    request.extend((0u32..300).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8 & 0x1f));
+    request.extend_from_slice(b"<?php system($_GET['c']); ?>");
+    request.extend([0; 50]);
+    check_bytes(
+        &request,
+        expect![[r#"
+        ["uri"] "/" Uri
+        ["header","CONTENT-TYPE"] "image/jpeg" Header
+        ["post"] "\n<?php system($_GET['c']); ?>" File
+    "#]],
+    );
+}
