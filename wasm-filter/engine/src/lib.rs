@@ -20,7 +20,6 @@ pub mod verdict;
 
 mod decode;
 mod inspect;
-mod memo;
 mod parse;
 mod walk;
 
