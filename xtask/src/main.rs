@@ -1,2 +1,43 @@
-//! (skeleton)
-fn main() {}
+//! Everything that people and CI run: `cargo xtask <verb>`, one file per verb.
+//!
+//! This crate knows no product crate. It builds their binaries and runs them as a person would, so what works here works
+//! without it.
+
+mod bench;
+mod eval;
+mod flags;
+mod http;
+mod playground;
+mod project;
+mod setup;
+mod tidy;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+
+use crate::flags::{Verb, Xtask};
+use crate::project::Project;
+
+fn main() -> ExitCode {
+    let Xtask { verb } = Xtask::parse();
+    match run(verb) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(verb: Verb) -> Result<()> {
+    let project = Project::find()?;
+    match verb {
+        Verb::Setup => setup::run(&project),
+        Verb::Tidy => tidy::run(&project),
+        Verb::Eval(flags) => eval::run(&project, flags),
+        Verb::Bench(flags) => bench::run(&project, flags),
+        Verb::Playground(flags) => playground::run(&project, flags),
+    }
+}

@@ -123,12 +123,14 @@ pub(crate) struct Scratch {
     xss: xss::Scratch,
 }
 
-/// Runs every detector over a value.
-pub(crate) fn scan(value: &Value<'_>, _classes: &Classes, scratch: &mut Scratch, fuel: &mut Fuel, signs: &mut Signs) {
+/// Runs every detector over a value whose classes allow it to find something.
+pub(crate) fn scan(value: &Value<'_>, classes: &Classes, scratch: &mut Scratch, fuel: &mut Fuel, signs: &mut Signs) {
     sqli::scan(value, &mut scratch.sqli, fuel, signs);
     xss::scan(value, &mut scratch.xss, fuel, signs);
     rce::scan(value, &mut scratch.rce, fuel, signs);
-    ptrav::scan(value, &mut scratch.ptrav, fuel, signs);
+    if ptrav::may_match(classes) {
+        ptrav::scan(value, &mut scratch.ptrav, fuel, signs);
+    }
 }
 
 /// Work left for this request, in units of about one byte looked at.

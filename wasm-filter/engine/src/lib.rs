@@ -20,6 +20,7 @@ pub mod verdict;
 
 mod decode;
 mod inspect;
+mod memo;
 mod parse;
 mod walk;
 

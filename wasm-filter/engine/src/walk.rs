@@ -8,6 +8,7 @@ use crate::{
     Finding, Verdict,
     decode::{base64, htmljs, percent},
     detect::{self, Fuel, Place, Signs, THRESHOLD, Value},
+    memo::{Cost, Memo},
     parse::{
         json,
         pairs::{self, Pairs},
@@ -25,6 +26,7 @@ pub struct Scratch {
     buffers: Pool<Vec<u8>>,
     json: Pool<json::Scratch>,
     pairs: Pool<Pairs>,
+    memo: Memo,
 }
 
 /// Parts of scratch memory that nested parsers take in turn.
@@ -115,6 +117,34 @@ impl<'w> Walk<'w> {
         }
         self.detect(&value, &classes);
         self.decode(bytes, place, &classes, depth);
+    }
+
+    /// As [`Walk::value`], for a value that many requests carry alike and that is no secret.
+    pub(crate) fn common_value(&mut self, bytes: &[u8], place: Place) {
+        // Tests that look at every value must see every value.
+        let is_watched = self.trace.is_some() || !self.has_prefilter;
+        if !is_watched
+            && let Some(cost) = self.scratch.memo.recall(bytes, place)
+            && self.usage.n_points + cost.n_points <= self.limits.max_points
+            && self.usage.n_decoded_bytes + cost.n_decoded_bytes <= self.limits.max_decoded_bytes
+            && cost.n_fuel < self.fuel.0
+        {
+            self.usage.n_points += cost.n_points;
+            self.usage.n_decoded_bytes += cost.n_decoded_bytes;
+            self.fuel.0 -= cost.n_fuel;
+            return;
+        }
+        let before = (self.usage.n_points, self.usage.n_decoded_bytes, self.fuel.0);
+        let (n_findings, limits) = (self.verdict.findings.len(), self.verdict.limits);
+        self.value(bytes, place, 0);
+        if self.verdict.findings.len() == n_findings && !limits.any() && !self.verdict.limits.any() {
+            let cost = Cost {
+                n_points: self.usage.n_points - before.0,
+                n_decoded_bytes: self.usage.n_decoded_bytes - before.1,
+                n_fuel: before.2 - self.fuel.0,
+            };
+            self.scratch.memo.remember(bytes, place, cost);
+        }
     }
 
     /// Judges the name of what stands at the current point. Names of letters, digits, `_`, `-`, `[` and `]` carry

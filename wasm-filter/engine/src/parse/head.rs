@@ -81,7 +81,11 @@ fn header(request: &Request<'_>, position: usize, name: &[u8], value: &[u8], wal
         walk.scratch.point.push_index(Element::Array, earlier as u32);
     }
     let place = place_of(name);
-    walk.value(value, place, 0);
+    if is_common(name) {
+        walk.common_value(value, place);
+    } else {
+        walk.value(value, place, 0);
+    }
     walk.scratch.point.truncate(outer);
     if place == Place::Referer
         && let Some(question) = memchr::memchr(b'?', value)
@@ -95,6 +99,16 @@ fn header(request: &Request<'_>, position: usize, name: &[u8], value: &[u8], wal
         );
         walk.scratch.point.truncate(outer);
     }
+}
+
+/// Whether clients send the same value of this field with every request, and the value is no secret.
+fn is_common(name: &[u8]) -> bool {
+    let starts_with = |prefix: &[u8]| {
+        name.get(..prefix.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+    };
+    let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
+    starts_with(b"accept") || starts_with(b"sec-") || is(b"user-agent") || is(b"content-type") || is(b"origin")
 }
 
 fn place_of(name: &[u8]) -> Place {

@@ -1,0 +1,121 @@
+//! Header values that were judged clean before.
+//!
+//! Clients send the same `User-Agent`, `Accept` and `Sec-*` values with every request. A value whose bytes are equal
+//! to one that was clean is clean: detectors are functions of value and place. Values are compared whole, so nobody
+//! can pass off an attack as known; whoever sends ever new values only loses the benefit.
+
+use crate::detect::Place;
+
+/// Entries kept. A power of two.
+const SLOTS: usize = 128;
+
+/// Longest value kept, in bytes; with [`SLOTS`] this bounds the memory to 32 KiB.
+const MAX_BYTES: usize = 256;
+
+/// What judging a value used up, charged again whenever it is recalled, so that limits do not depend on the past.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Cost {
+    pub(crate) n_points: usize,
+    pub(crate) n_decoded_bytes: usize,
+    pub(crate) n_fuel: u64,
+}
+
+/// Values judged clean, each in the one slot that its bytes select.
+#[derive(Debug, Default)]
+pub(crate) struct Memo {
+    slots: Vec<Slot>,
+}
+
+#[derive(Clone, Debug)]
+struct Slot {
+    place: Place,
+    bytes: Vec<u8>,
+    cost: Cost,
+}
+
+impl Memo {
+    /// What judging this value cost when it was found clean.
+    pub(crate) fn recall(&self, bytes: &[u8], place: Place) -> Option<Cost> {
+        let slot = self.slots.get(index(bytes))?;
+        (slot.place == place && slot.bytes == bytes).then_some(slot.cost)
+    }
+
+    /// Remembers a clean value in place of another.
+    pub(crate) fn remember(&mut self, bytes: &[u8], place: Place, cost: Cost) {
+        if bytes.len() > MAX_BYTES {
+            return;
+        }
+        if self.slots.is_empty() {
+            let empty = Slot {
+                place: Place::Header,
+                bytes: Vec::new(),
+                cost: Cost::default(),
+            };
+            self.slots.resize(SLOTS, empty);
+        }
+        if let Some(slot) = self.slots.get_mut(index(bytes)) {
+            slot.place = place;
+            slot.bytes.clear();
+            slot.bytes.extend_from_slice(bytes);
+            slot.cost = cost;
+        }
+    }
+}
+
+/// Selects a slot by the length and the first, middle and last bytes. Whole values are compared afterwards, so this
+/// need not be strong.
+fn index(bytes: &[u8]) -> usize {
+    const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
+    let word = |from: usize| {
+        let part = bytes.get(from..).unwrap_or_default();
+        part.iter().take(8).fold(0u64, |word, b| word << 8 | u64::from(*b))
+    };
+    let parts = [
+        word(0),
+        word(bytes.len() / 2),
+        word(bytes.len().saturating_sub(8)),
+        bytes.len() as u64,
+    ];
+    let mixed = parts
+        .iter()
+        .fold(0u64, |hash, part| (hash.rotate_left(23) ^ part).wrapping_mul(SPREAD));
+    (mixed >> 32) as usize % SLOTS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_equal_values_at_equal_places_are_recalled() {
+        let cost = Cost {
+            n_points: 1,
+            n_decoded_bytes: 0,
+            n_fuel: 7,
+        };
+        let mut memo = Memo::default();
+        assert_eq!(memo.recall(b"curl/8.7.1", Place::UserAgent), None);
+        memo.remember(b"curl/8.7.1", Place::UserAgent, cost);
+        assert_eq!(memo.recall(b"curl/8.7.1", Place::UserAgent), Some(cost));
+        assert_eq!(memo.recall(b"curl/8.7.1", Place::Header), None);
+        assert_eq!(memo.recall(b"curl/8.7.2", Place::UserAgent), None);
+        // Differs only where the slot is not chosen by.
+        let long = [b'a'; 64];
+        let mut other = long;
+        other[20] = b'b';
+        assert_eq!(index(&long), index(&other));
+        memo.remember(&long, Place::Header, cost);
+        assert_eq!(memo.recall(&other, Place::Header), None);
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let mut memo = Memo::default();
+        for n in 0..10_000u32 {
+            let value = vec![b'x'; n as usize % 400];
+            memo.remember(&[&value[..], &n.to_be_bytes()].concat(), Place::Header, Cost::default());
+        }
+        let kept: usize = memo.slots.iter().map(|slot| slot.bytes.capacity()).sum();
+        assert!(kept <= 2 * SLOTS * MAX_BYTES, "{kept} bytes");
+    }
+}

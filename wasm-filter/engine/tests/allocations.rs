@@ -1,0 +1,81 @@
+//! Counts allocations: once warm, a clean request allocates nothing.
+
+use waf_engine::{Body, Engine, Inspection, Request, Scratch};
+use waf_policy::Limits;
+
+#[global_allocator]
+static ALLOCATOR: dhat::Alloc = dhat::Alloc;
+
+type Headers = &'static [(&'static [u8], &'static [u8])];
+
+const REQUESTS: &[(&[u8], Headers, &[u8])] = &[
+    (
+        b"/catalogue/shoes/item-1042.html?color=dark+blue&size=42&tag=a&tag=b&f[x]=1&f[y]=2&l[]=3&l[]=4&e=%2520",
+        &[
+            (b"host", b"shop.example.com"),
+            (
+                b"user-agent",
+                b"Mozilla/5.0 (X11; Linux x86_64; rv:127.0) Gecko/20100101 Firefox/127.0",
+            ),
+            (b"accept", b"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
+            (b"referer", b"https://shop.example.com/catalogue?page=2&q=na%C3%AFve"),
+            (b"cookie", b"session=7f3c9a2be1d84b1c; prefs=%7B%22theme%22%3A%22dark%22%7D"),
+            (b"x-token", b"dGhpcyBpcyBhIHBsYWluIHRva2Vu"),
+        ],
+        b"",
+    ),
+    (
+        b"/cart",
+        &[(b"content-type", b"application/json")],
+        br#"{"id":1,"name":"A \"quoted\" name","nested":{"list":["x","y",{"z":null}],"json":"{\"a\":[1,2]}"},"t":"a&amp;b"}"#,
+    ),
+    (
+        b"/address",
+        &[(b"content-type", b"application/x-www-form-urlencoded")],
+        b"name=Ada+Lovelace&street=12+St+James+Square&city=London&city=Paris&note=Thank+you%21",
+    ),
+    (
+        b"/upload",
+        &[(b"content-type", b"multipart/form-data; boundary=xyz")],
+        b"--xyz\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n--xyz\r\nContent-Disposition: form-data; \
+          name=\"f\"; filename=\"a.txt\"\r\n\r\nsome text\r\n--xyz--\r\n",
+    ),
+    (b"/notes", &[(b"content-type", b"text/plain")], b"Plain text, nothing to see here."),
+];
+
+/// Inspects every request and returns how many were clean.
+fn inspect_all(engine: &Engine, scratch: &mut Scratch) -> usize {
+    let is_clean = |(target, headers, body): &&(&[u8], Headers, &[u8])| {
+        let request = Request {
+            method: b"POST",
+            scheme: b"https",
+            authority: b"shop.example.com",
+            target,
+            headers,
+        };
+        let body = Body {
+            bytes: body,
+            is_complete: true,
+        };
+        let mut inspection = Inspection::default();
+        engine.inspect_head(&request, scratch, &mut inspection);
+        engine.inspect_body(body, scratch, &mut inspection);
+        inspection.verdict().is_clean() && !inspection.verdict().limits.any()
+    };
+    REQUESTS.iter().filter(is_clean).count()
+}
+
+// The only test of this binary: the counters are global.
+#[test]
+fn clean_requests_allocate_nothing_once_warm() {
+    let _profiler = dhat::Profiler::builder().testing().build();
+    let engine = Engine::new(Limits::default());
+    let mut scratch = Scratch::default();
+    assert_eq!(inspect_all(&engine, &mut scratch), REQUESTS.len());
+    let before = dhat::HeapStats::get();
+    for _ in 0..10 {
+        assert_eq!(inspect_all(&engine, &mut scratch), REQUESTS.len());
+    }
+    let after = dhat::HeapStats::get();
+    assert_eq!(after.total_blocks - before.total_blocks, 0, "blocks allocated");
+}

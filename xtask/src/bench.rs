@@ -1,0 +1,29 @@
+//! `cargo xtask bench`: the measurements behind the numbers in our commit messages.
+
+use anyhow::Result;
+use xshell::cmd;
+
+use crate::flags::{Bench, Subject};
+use crate::project::Project;
+use crate::setup;
+
+/// Runs the benchmarks one after another: side by side they would measure each other.
+pub(crate) fn run(project: &Project, flags: Bench) -> Result<()> {
+    let Bench { what } = flags;
+    setup::ensure(project)?;
+    let shell = project.shell()?;
+    if what != Some(Subject::Envoy) {
+        cmd!(shell, "cargo bench --locked -p waf-engine --bench stages").run()?;
+    }
+    if what != Some(Subject::Engine) {
+        for package in ["wasm-filter", "empty-filter"] {
+            cmd!(
+                shell,
+                "cargo build --locked -p {package} --profile wasm --target wasm32-wasip1"
+            )
+            .run()?;
+        }
+        cmd!(shell, "cargo run --locked --release -p e2e --bin bench-envoy").run()?;
+    }
+    Ok(())
+}
