@@ -155,7 +155,7 @@ fn judge_target(custom: Custom, run: &Run, surroundings: Surroundings, signs: &m
         (_, Weight::Secret) if run.is_target_first || run.is_absolute => is_rooted || is_alone,
         (Custom::UrlPath, Weight::Hidden) => true,
         (Custom::UrlPath, _) => false,
-        (Custom::Parameter, Weight::Hidden | Weight::Application) => is_alone && run.has_separator,
+        (Custom::Parameter, Weight::Secret | Weight::Hidden | Weight::Application) => is_alone && run.has_separator,
         (Custom::Parameter, _) => is_alone && is_rooted && run.is_target_first,
         (Custom::Content, Weight::Application) => run.has_drive && is_alone,
         (Custom::Content, _) => false,

@@ -29,6 +29,8 @@ pub(super) fn next(rest: &[u8]) -> Option<Char> {
         0xc0 | 0xc1 => overlong(first, tail).map(|(byte, len)| (byte, len + 1)),
         0xe0 => matches_tail(tail, &[0x80]).and_then(|rest| continuation(rest, 3)),
         0xf0 => matches_tail(tail, &[0x80, 0x80]).and_then(|rest| continuation(rest, 4)),
+        0xf8 => matches_tail(tail, &[0x80; 3]).and_then(|rest| continuation(rest, 5)),
+        0xfc => matches_tail(tail, &[0x80; 4]).and_then(|rest| continuation(rest, 6)),
         0xe2 | 0xef => look_alike(rest).map(|byte| (byte, 3)),
         _ => None,
     };
@@ -86,6 +88,10 @@ fn percent(tail: &[u8]) -> Option<(u8, usize)> {
                         .then_some(folded)
                         .flatten()
                         .map(|byte| (byte, taken + 3))
+                }
+                // `%c0af`: one percent sign for the whole sequence.
+                (0xc0 | 0xc1, [c @ (b'8'..=b'9' | b'a'..=b'b' | b'A'..=b'B'), d, ..]) => {
+                    fold_overlong(byte, hex(*c, *d)?).map(|byte| (byte, taken + 2))
                 }
                 (0xc0 | 0xc1, [second, ..]) => fold_overlong(byte, *second).map(|byte| (byte, taken + 1)),
                 (0xe0, [b'%', b'8', b'0', b'%', c, d, ..]) => {

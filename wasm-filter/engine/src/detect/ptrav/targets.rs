@@ -167,6 +167,49 @@ static TARGETS: &[(&str, Weight)] = &[
     ("wp-config.php", Application),
 ];
 
+/// Names of files of servers, whatever the folder. Sorted.
+static SERVER_FILES: &[&str] = &[
+    "access.log",
+    "access_log",
+    "apache.conf",
+    "apache2.conf",
+    "auth.log",
+    "catalina.out",
+    "error.log",
+    "error_log",
+    "ftp.log",
+    "ftpd.log",
+    "httpd.conf",
+    "httpd.log",
+    "install.log",
+    "lighttpd.conf",
+    "mysql-bin.log",
+    "mysql.err",
+    "mysql.log",
+    "mysqld.log",
+    "php_error.log",
+    "proftpd.conf",
+    "proftpd.log",
+    "sshd_config",
+    "ssl_request_log",
+    "sysprep.inf",
+    "tomcat-users.xml",
+    "user.myd",
+    "vsftpd.conf",
+    "vsftpd.log",
+    "xferlog",
+];
+
+/// Whether the last name of a normalised path is one that servers give to their own files.
+pub(super) fn is_server_file(path: &[u8]) -> bool {
+    let end = path.iter().position(|b| *b == 0).unwrap_or(path.len());
+    let path = path.get(..end).unwrap_or_default();
+    let name = path.rsplit(|b| *b == b'/').next().unwrap_or_default();
+    SERVER_FILES
+        .binary_search_by(|known| known.as_bytes().cmp(name))
+        .is_ok()
+}
+
 /// The weightiest target that a normalised path names, and the number of segments before it.
 ///
 /// `path` is lower case, has `/` as separator and no dot segments.
@@ -218,6 +261,7 @@ mod tests {
     #[test]
     fn table_is_sorted_by_first_byte_and_lower_case() {
         assert!(TARGETS.is_sorted_by_key(|(target, _)| target.as_bytes().first()));
+        assert!(SERVER_FILES.is_sorted());
         assert!(TARGETS.iter().all(|(target, _)| *target == target.to_ascii_lowercase()));
     }
 

@@ -153,12 +153,17 @@ fn empty(at: usize) -> Run {
 struct Segment {
     n_dots: u32,
     n_others: u32,
+    n_letters: u32,
     is_disguised: bool,
 }
 
 impl Segment {
     fn is_dots(self) -> bool {
         self.n_others == 0 && self.n_dots >= 2
+    }
+
+    fn len(self) -> u32 {
+        self.n_dots + self.n_others
     }
 }
 
@@ -203,6 +208,7 @@ impl Walker<'_> {
             self.segment.n_dots = 0;
         }
         self.segment.n_others += 1;
+        self.segment.n_letters += u32::from(b.is_ascii_alphanumeric() || b >= 0x80);
         if b.is_ascii_alphabetic() {
             self.n_letters += 1;
         } else {
@@ -228,11 +234,12 @@ impl Walker<'_> {
     /// Ends a segment. True when it named something that stays in the path.
     fn end_segment(&mut self, separator: Option<chars::Char>) -> bool {
         let segment = self.segment;
-        if segment.n_others > 0 {
+        // `..%` and `..*` name nothing either: some file systems drop what they do not allow in names.
+        if segment.n_letters > 0 || (segment.n_others > 0 && segment.n_dots < 2) {
             self.depth += 1;
             return true;
         }
-        let len = self.path.len().saturating_sub(segment.n_dots as usize);
+        let len = self.path.len().saturating_sub(segment.len() as usize);
         self.path.truncate(len);
         if segment.n_dots == 1 {
             self.run.n_idle += 1;
@@ -244,8 +251,7 @@ impl Walker<'_> {
         }
         self.run.n_climbs += 1;
         // Four dots are what remains of `..././`; three or more step up twice or more on Windows 9x.
-        self.run.is_disguised |=
-            segment.is_disguised || segment.n_dots > 2 || separator.is_some_and(|s| s.is_disguised);
+        self.run.is_disguised |= segment.is_disguised || segment.len() > 2 || separator.is_some_and(|s| s.is_disguised);
         self.run.has_backslash |= separator.is_some_and(|s| s.byte == b'\\');
         if self.depth > 0 {
             self.depth -= 1;
@@ -266,6 +272,10 @@ impl Walker<'_> {
         self.run.span.end = at;
         let found = targets::find(self.path);
         self.run.target = found.map(|(weight, _)| weight);
+        let is_rooted = self.run.is_absolute || self.run.has_drive || self.run.n_climbs > 0;
+        if is_rooted && self.run.target != Some(Weight::Secret) && targets::is_server_file(self.path) {
+            self.run.target = Some(Weight::Secret);
+        }
         self.run.is_target_first = found.is_some_and(|(_, n_before)| n_before == 0);
         let run = &self.run;
         if run.n_climbs > 0 || run.target.is_some() || run.n_idle > 4 || run.has_nul || run.has_file_scheme {

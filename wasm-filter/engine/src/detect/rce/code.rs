@@ -1,0 +1,182 @@
+//! Code injection: calls and names by which an interpreter of another language executes what it is given.
+//!
+//! Identifiers are read in one pass and looked up; each counts by what it is, what it is given, and how the value gets
+//! to it. One call in a sentence is talk, one with a command as its argument after a closing quote is an injection.
+
+use std::ops::Range;
+
+use super::{
+    setting::{Setting, Trust},
+    sinks::{self, Sink},
+    vocabulary::{self, Standing},
+};
+
+/// What a value's code amounts to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Judgement {
+    /// Where the most telling name stands.
+    pub(super) span: Range<usize>,
+    /// Points; 100 and more are proof.
+    pub(super) points: i32,
+    /// Executes what the request of its visitor says: the kernel of every web shell.
+    pub(super) is_web_shell: bool,
+}
+
+/// Reads the value once.
+pub(super) fn judge(value: &[u8], n_words: u32, setting: &Setting) -> Judgement {
+    let mut judgement = Judgement::default();
+    let (mut seen, mut strongest) = (0u128, 0);
+    let mut at = 0;
+    while let Some(rest) = value.get(at..).filter(|rest| !rest.is_empty()) {
+        let len = rest
+            .iter()
+            .take_while(|b| b.is_ascii_alphanumeric() || **b == b'_')
+            .count();
+        let (Some(name), Some((number, sink))) = (rest.get(..len), rest.get(..len).and_then(sinks::find)) else {
+            at += len.max(1);
+            continue;
+        };
+        let front = value.get(..at).unwrap_or_default();
+        let after = rest.get(len..).unwrap_or_default();
+        let points = match sink {
+            Sink::Marker(points) if name.starts_with(b"_") && name.len() < 9 && !front.ends_with(b"$") => {
+                i32::from(name.starts_with(b"__")) * points
+            }
+            Sink::Marker(points) => points,
+            Sink::Call(points) => {
+                let argument = argument_points(after);
+                judgement.is_web_shell |= points >= 40 && argument >= WEB_SHELL;
+                argument
+                    .checked_add(points)
+                    .filter(|_| argument >= 0)
+                    .map_or(0, |sum| sum + entry_points(front))
+            }
+        };
+        if points > 0 && seen & (1 << number) == 0 {
+            seen |= 1 << number;
+            judgement.points += points;
+            if points > strongest {
+                strongest = points;
+                judgement.span = at..at + len;
+            }
+        }
+        at += len;
+    }
+    if judgement.points > 0 {
+        judgement.points += frame_points(value) - prose_points(n_words, setting);
+    }
+    judgement
+}
+
+/// Points of an argument that comes straight from the request.
+const WEB_SHELL: i32 = 60;
+
+/// What a call is given. Negative when it is no call.
+fn argument_points(after: &[u8]) -> i32 {
+    let after = after.trim_ascii_start();
+    let arguments = match after.split_first() {
+        Some((b'(', arguments)) => arguments.trim_ascii_start(),
+        Some((b'`', _)) => return 40,
+        _ => return -1,
+    };
+    // `@` silences, a second parenthesis only groups.
+    let arguments = match arguments {
+        [b'@' | b'(', rest @ ..] => rest,
+        _ => arguments,
+    };
+    match arguments {
+        [b'\'' | b'"', text @ ..] => 30 + command_points(text),
+        [b'\\', b'\'' | b'"', text @ ..] => 30 + command_points(text),
+        [b'`', ..] => 60,
+        [b'$', b'_', ..] => WEB_SHELL,
+        [b'$', ..] => 20,
+        [b')', ..] => 10,
+        [b, ..] if b.is_ascii_alphabetic() => {
+            let word = arguments
+                .iter()
+                .take_while(|b| b.is_ascii_alphanumeric() || **b == b'_')
+                .count();
+            let closes = matches!(arguments.get(word), Some(b')' | b' ' | b'+'));
+            let name = arguments.get(..word).unwrap_or_default();
+            if closes && is_command(name) { 50 } else { 5 }
+        }
+        [b, ..] if b.is_ascii_digit() => 5,
+        _ => 0,
+    }
+}
+
+/// Whether a string argument begins with a command.
+fn command_points(text: &[u8]) -> i32 {
+    let len = text
+        .iter()
+        .take_while(|b| b.is_ascii_alphanumeric() || b"/._-\\:".contains(b))
+        .count();
+    let name = text.get(..len.min(64)).unwrap_or_default();
+    match vocabulary::find(name) {
+        Some((Standing::Distinct | Standing::Common, _)) => 40,
+        Some((Standing::English, _)) if text.get(len).is_some_and(|b| !b.is_ascii_alphanumeric()) => 30,
+        _ if name.starts_with(b"/") || name.starts_with(b"http") => 20,
+        _ => 0,
+    }
+}
+
+fn is_command(name: &[u8]) -> bool {
+    matches!(vocabulary::find(name), Some((Standing::Distinct | Standing::Common, _)))
+}
+
+/// What leads up to a call.
+fn entry_points(front: &[u8]) -> i32 {
+    match front.trim_ascii_end().last() {
+        None | Some(b';' | b'{' | b'}' | b'@' | b'|' | b'&' | b')' | b'`' | b'#' | b'!') => 20,
+        Some(b'.') => {
+            let before = front.trim_ascii_end().iter().rev().nth(1);
+            if before.is_none_or(|b| matches!(b, b'"' | b'\'' | b')' | b']')) {
+                20
+            } else {
+                5
+            }
+        }
+        Some(b'+' | b'=' | b'\'' | b'"' | b'(') => 10,
+        _ => 0,
+    }
+}
+
+/// How the value as a whole is framed: expression delimiters, a way out of a string, a cut-off tail.
+fn frame_points(value: &[u8]) -> i32 {
+    let trimmed = value.trim_ascii();
+    let has = |needle: &[u8]| memchr::memmem::find(value, needle).is_some();
+    let mut points = 0;
+    if has(b"${@") || has(b"%{#") || has(b"%{(") || has(b"${T(") || has(b"#{T(") || has(b"*{T(") || has(b"T(java") {
+        points += 60;
+    } else if has(b"${") || has(b"#{") || has(b"%{") || has(b"{{") || has(b"<%") || has(b"<?") || has(b"*{") {
+        points += 30;
+    }
+    if has(b"java.lang.") {
+        points += 25;
+    }
+    let mut front = trimmed.iter();
+    if matches!(front.next(), Some(b'\'' | b'"' | b')' | b']' | b'}'))
+        && front
+            .take(3)
+            .any(|b| matches!(b, b';' | b'.' | b')' | b'+' | b'|' | b'&' | b'-'))
+    {
+        points += 25;
+    }
+    let tails: [&[u8]; 11] = [
+        b";", b"//", b"#", b"?>", b"%>", b"}", b".'", b".\"", b"*/", b"--", b"(.",
+    ];
+    if tails.iter().any(|tail| trimmed.ends_with(tail)) {
+        points += 10;
+    }
+    points
+}
+
+fn prose_points(n_words: u32, setting: &Setting) -> i32 {
+    let points = match setting.trust {
+        Trust::Parameter => 0,
+        Trust::Stored => 10,
+        Trust::Content => 10,
+        Trust::Remark => 30,
+    };
+    points + 15 * n_words.min(100) as i32 + if setting.is_document { 1000 } else { 0 }
+}
