@@ -187,7 +187,7 @@ fn access_log() -> Extension {
         rid: "%REQ(X-REQUEST-ID)%",
         method: "%REQ(:METHOD)%",
         host: "%REQ(:AUTHORITY)%",
-        path: "%PATH(NQ:ORIG)%",
+        path: "%PATH(NQ:PATH)%",
         proto: "%PROTOCOL%",
         code: "%RESPONSE_CODE%",
         details: "%RESPONSE_CODE_DETAILS%",
