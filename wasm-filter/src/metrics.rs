@@ -10,7 +10,7 @@ use waf_policy::AttackType;
 use crate::host::{Host, MetricId};
 
 /// Labels used in metric names, for the `stats_tags` of a bootstrap.
-pub const LABELS: [&str; 3] = ["type", "action", "limit"];
+pub const LABELS: [&str; 3] = ["type", "action", "reason"];
 
 /// Counters without labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,7 +91,7 @@ impl Metrics {
         };
         let limits = every_limit
             .names()
-            .map(|limit| (limit, define(&format!("wallarm_limits_reached_total.limit={limit}"))))
+            .map(|limit| (limit, define(&format!("wallarm_limits_reached_total.reason={limit}"))))
             .collect();
         Metrics { plain, hits, limits }
     }
@@ -146,7 +146,7 @@ mod tests {
             ..LimitFlags::default()
         };
         metrics.count_limits(&host, limits);
-        assert_eq!(host.counter("wallarm_limits_reached_total.limit=depth"), 1);
+        assert_eq!(host.counter("wallarm_limits_reached_total.reason=depth"), 1);
 
         let counters = host.counters.borrow();
         let mut names: Vec<&str> = counters.iter().map(|(name, _)| name.as_str()).collect();

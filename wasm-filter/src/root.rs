@@ -67,7 +67,7 @@ impl<H: Host> Root<H> {
         }
         let node = match config.node.as_str() {
             "" => host
-                .property(&["node", "id"])
+                .property(&["xds", "node", "id"])
                 .map(|id| String::from_utf8_lossy(&id).into_owned())
                 .unwrap_or_default(),
             name => name.to_owned(),
