@@ -1,0 +1,4 @@
+//! Clients that can misbehave.
+
+pub mod http1;
+pub mod http2;

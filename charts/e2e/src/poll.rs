@@ -1,0 +1,32 @@
+//! Waiting for something to become true.
+
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+
+/// Longest that anything may take on a busy machine.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+const INTERVAL: Duration = Duration::from_millis(10);
+
+/// Looks again until there is a value. Fails after [`DEADLINE`], naming what was waited for.
+pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> anyhow::Result<Option<T>>) -> anyhow::Result<T> {
+    let started = Instant::now();
+    loop {
+        if let Some(value) = look().await? {
+            return Ok(value);
+        }
+        if started.elapsed() > DEADLINE {
+            bail!("waited {DEADLINE:?} for {what}");
+        }
+        tokio::time::sleep(INTERVAL).await;
+    }
+}
+
+/// Gives a future [`DEADLINE`] to finish.
+pub async fn in_time<T>(what: &str, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    match tokio::time::timeout(DEADLINE, work).await {
+        Ok(result) => result,
+        Err(_) => bail!("waited {DEADLINE:?} for {what}"),
+    }
+}

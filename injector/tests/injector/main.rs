@@ -1,3 +1,0 @@
-//! The injector from outside: manifests in, manifests out, and what Envoy says to the result.
-
-mod manifests;
