@@ -1,0 +1,194 @@
+//! What the page shows, as JSON.
+
+use serde::Serialize;
+use waf_engine::{
+    Body, Engine, Inspection, Request, Scratch, Verdict,
+    detect::Value,
+    enforce,
+    point::{Element, PointStack},
+};
+use waf_policy::{Limits, Mode};
+
+use crate::paste::Paste;
+
+/// The whole report.
+#[derive(Serialize)]
+struct Report {
+    /// What would happen to the request: `pass`, `monitored` or `blocked`.
+    action: &'static str,
+    findings: Vec<Finding>,
+    /// Names of the limits that were reached.
+    limits: Vec<&'static str>,
+    /// Every value that was judged, in order.
+    points: Vec<Point>,
+}
+
+#[derive(Serialize)]
+struct Point {
+    point: String,
+    place: String,
+    decoders: Vec<&'static str>,
+    value: String,
+}
+
+#[derive(Serialize)]
+struct Finding {
+    attack_type: &'static str,
+    attack_name: &'static str,
+    point: String,
+    decoders: Vec<&'static str>,
+    payload: String,
+    /// Where the strongest sign stands in the value, in bytes.
+    span: [usize; 2],
+    weight: u32,
+    stamps: Vec<Stamp>,
+}
+
+#[derive(Serialize)]
+struct Stamp {
+    id: u32,
+    name: &'static str,
+    reason: &'static str,
+    weight: u32,
+}
+
+/// Text that is no request.
+#[derive(Serialize)]
+struct Problem {
+    error: String,
+}
+
+/// Longest value shown, in characters.
+const MAX_SHOWN_CHARS: usize = 2000;
+
+/// Inspects a pasted request and reports.
+pub(crate) fn inspect(request_text: &str, mode: &str) -> String {
+    let report = mode
+        .parse()
+        .map_err(|error: waf_policy::UnknownMode| error.to_string())
+        .and_then(|mode| Ok((Paste::parse(request_text)?, mode)))
+        .map(|(paste, mode)| report(&paste, mode));
+    let json = match report {
+        Ok(report) => serde_json::to_string(&report),
+        Err(error) => serde_json::to_string(&Problem { error }),
+    };
+    // Strings and numbers always serialise.
+    json.unwrap_or_default()
+}
+
+fn report(paste: &Paste<'_>, mode: Mode) -> Report {
+    let headers: Vec<(&[u8], &[u8])> = paste
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
+        .collect();
+    let request = Request {
+        method: paste.method.as_bytes(),
+        target: paste.target.as_bytes(),
+        headers: &headers,
+        ..Default::default()
+    };
+    let body = Body {
+        bytes: paste.body.as_bytes(),
+        is_complete: true,
+    };
+    let engine = Engine::new(Limits::default());
+    let (mut scratch, mut inspection) = (Scratch::default(), Inspection::default());
+    let mut points = Vec::new();
+    let mut record = |point: &PointStack, value: &Value<'_>| {
+        points.push(Point {
+            point: point.to_string(),
+            place: format!("{:?}", value.place),
+            decoders: point.decoders().map(Element::as_str).collect(),
+            value: shown(value.bytes),
+        });
+    };
+    engine.trace_head(&request, &mut scratch, &mut inspection, Some(&mut record));
+    engine.trace_body(body, &mut scratch, &mut inspection, Some(&mut record));
+    let verdict = inspection.verdict();
+    Report {
+        action: enforce(mode, verdict).as_str(),
+        findings: findings(verdict),
+        limits: verdict.limits.names().collect(),
+        points,
+    }
+}
+
+fn findings(verdict: &Verdict) -> Vec<Finding> {
+    let finding = |finding: &waf_engine::Finding| Finding {
+        attack_type: finding.attack_type.as_str(),
+        attack_name: finding.attack_type.name(),
+        point: finding.point.to_string(),
+        decoders: finding.decoders.iter().map(|element| element.as_str()).collect(),
+        payload: shown(&finding.payload),
+        span: [finding.span.start, finding.span.end],
+        weight: finding.weight,
+        stamps: finding
+            .stamps
+            .iter()
+            .map(|stamp| Stamp {
+                id: stamp.id,
+                name: stamp.name,
+                reason: stamp.reason,
+                weight: stamp.weight,
+            })
+            .collect(),
+    };
+    verdict.findings.iter().map(finding).collect()
+}
+
+fn shown(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).chars().take(MAX_SHOWN_CHARS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::inspect;
+
+    fn report(request: &str, mode: &str) -> Value {
+        serde_json::from_str(&inspect(request, mode)).unwrap()
+    }
+
+    #[test]
+    fn an_attack_is_explained() {
+        let report = report("GET /?file=..%2F..%2F..%2Fetc%2Fpasswd HTTP/1.1\nHost: a", "block");
+        assert_eq!(report["action"], "blocked");
+        let findings = report["findings"].as_array().unwrap();
+        let finding = findings
+            .iter()
+            .find(|finding| finding["point"] == r#"["get","file"]"#)
+            .unwrap();
+        assert_eq!(finding["attack_type"], "ptrav");
+        assert_eq!(finding["payload"], "../../../etc/passwd");
+        assert!(finding["weight"].as_u64() >= Some(100));
+        assert!(!finding["stamps"][0]["reason"].as_str().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_clean_request_shows_its_points() {
+        let report = report("POST /a/b HTTP/1.1\n\n{\"x\":\"a&amp;b\"}", "block");
+        assert_eq!(report["action"], "pass");
+        assert_eq!(report["findings"], Value::Array(vec![]));
+        let points: Vec<_> = report["points"].as_array().unwrap().iter().collect();
+        let last = points.last().unwrap();
+        assert_eq!(last["point"], r#"["post","json_doc","hash","x","htmljs"]"#);
+        assert_eq!(last["value"], "a&b");
+        assert_eq!(last["decoders"], serde_json::json!(["htmljs"]));
+    }
+
+    #[test]
+    fn the_mode_decides_the_action() {
+        let attack = "GET /?file=../../../etc/passwd HTTP/1.1";
+        assert_eq!(report(attack, "off")["action"], "pass");
+        assert_eq!(report(attack, "monitoring")["action"], "monitored");
+        assert!(
+            report(attack, "blocking")["error"]
+                .as_str()
+                .unwrap()
+                .contains("is not one of")
+        );
+        assert!(report("", "block")["error"].as_str().unwrap().contains("first line"));
+    }
+}
