@@ -41,6 +41,12 @@ const STEERING_HEADERS: [&str; 10] = [
     "x-envoy-upstream-rq-timeout-ms",
 ];
 
+/// Most bytes of one request body that Envoy keeps while the filter holds it; a body above it is refused with 413.
+///
+/// The filter lets go at its inspection limit, but Envoy hands it whole reads, each up to [`BUFFER_LIMIT_BYTES`]: a slow
+/// upload that speeds up just below the inspection limit needs room for both.
+const REQUEST_BODY_BUFFER_LIMIT_BYTES: u64 = 2 * BUFFER_LIMIT_BYTES as u64;
+
 /// Requests to the application.
 pub(super) fn ingress(sidecar: &Sidecar) -> Listener {
     let everything = Route {
@@ -76,7 +82,10 @@ pub(super) fn ingress(sidecar: &Sidecar) -> Listener {
         access_log: vec![access_log()],
         ..connection_manager(
             "ingress",
-            virtual_host("app", vec![everything]),
+            VirtualHost {
+                request_body_buffer_limit: Some(REQUEST_BODY_BUFFER_LIMIT_BYTES),
+                ..virtual_host("app", vec![everything])
+            },
             vec![wallarm_filter(sidecar), router()],
         )
     };
@@ -155,6 +164,7 @@ fn virtual_host(name: &'static str, routes: Vec<Route>) -> VirtualHost {
         name,
         domains: ["*"],
         routes,
+        request_body_buffer_limit: None,
     }
 }
 

@@ -20,6 +20,8 @@ pub(crate) struct VirtualHost {
     pub(crate) name: &'static str,
     pub(crate) domains: [&'static str; 1],
     pub(crate) routes: Vec<Route>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) request_body_buffer_limit: Option<u64>,
 }
 
 #[derive(Clone, Debug, Serialize)]
