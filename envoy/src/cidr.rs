@@ -2,8 +2,11 @@
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
+use serde::Deserialize;
+
 /// A range of addresses, for example `10.0.0.0/8`. A bare address is a range of one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Cidr {
     address: IpAddr,
     prefix_len: u8,
@@ -67,6 +70,14 @@ impl FromStr for Cidr {
             return Err(invalid());
         }
         Ok(Cidr { address, prefix_len })
+    }
+}
+
+impl TryFrom<String> for Cidr {
+    type Error = InvalidCidr;
+
+    fn try_from(text: String) -> Result<Self, InvalidCidr> {
+        text.parse()
     }
 }
 

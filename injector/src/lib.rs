@@ -1,1 +1,18 @@
-//! (skeleton)
+//! The mutating webhook that adds the Envoy sidecar to labelled pods.
+//!
+//! The decision is a pure function, [`inject::inject`]: a pod and the settings in, a JSON Patch or the reasons against
+//! it out. [`mod@render`] brings it to people and tests.
+
+pub mod args;
+
+pub mod settings;
+
+pub mod annotations;
+
+pub mod inject;
+
+pub mod sidecar;
+
+pub mod render;
+
+mod yaml;

@@ -1,0 +1,555 @@
+//! What the operator set: the `config` tree of the chart's values, key for key.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv6Addr},
+    num::NonZeroU16,
+};
+
+use envoy::Cidr;
+use serde::{Deserialize, Deserializer};
+use waf_policy::Mode;
+
+/// Settings of the webhook. Unset keys keep their defaults, unknown keys are errors.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Settings {
+    /// Prefix of all pod annotations, without the slash.
+    pub annotation_prefix: String,
+    /// How traffic gets to the sidecar.
+    pub injection_strategy: InjectionStrategy,
+    /// Ports and trusted proxies. The name is that of the Wallarm Sidecar, so that existing values keep working.
+    pub nginx: Nginx,
+    /// Where hits are reported to.
+    pub postanalytics: Postanalytics,
+    /// The injected containers.
+    pub sidecar: Sidecar,
+    /// What the filter does.
+    pub wallarm: Wallarm,
+}
+
+/// `injectionStrategy`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct InjectionStrategy {
+    /// Whether an init container redirects the application's port to the sidecar. Without it a Service must name the
+    /// container port `proxy`.
+    pub iptables_enable: bool,
+}
+
+/// `nginx`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Nginx {
+    /// Application port of pods that neither declare one nor are annotated with one.
+    pub application_port: NonZeroU16,
+    /// Port that the sidecar takes requests on.
+    pub listen_port: NonZeroU16,
+    /// Port of the probes.
+    pub status_port: NonZeroU16,
+    /// Port of the Prometheus metrics.
+    pub wallarm_metrics_port: NonZeroU16,
+    /// Proxies whose `X-Forwarded-For` is believed. Empty: none.
+    pub set_real_ip_from: Vec<Cidr>,
+}
+
+/// `postanalytics`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Postanalytics {
+    /// Host name or address.
+    pub host: String,
+    /// gRPC port.
+    pub port: NonZeroU16,
+}
+
+/// `sidecar`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Sidecar {
+    /// Image of all injected containers.
+    pub image: Image,
+    /// Containers that run along with the application.
+    pub containers: Containers,
+    /// Containers that run before it.
+    pub init_containers: InitContainers,
+    /// Address that the sidecar's ports are bound to. `::` takes IPv4 as well; nodes without IPv6 need `0.0.0.0`.
+    pub listen_address: IpAddr,
+    /// Where things are inside the sidecar's container. Changed only to run it outside of one.
+    pub paths: Paths,
+}
+
+/// `sidecar.image`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Image {
+    /// Host of the registry. Empty: the cluster's default.
+    pub registry: String,
+    /// Repository.
+    pub image: String,
+    /// Tag.
+    pub tag: String,
+    /// When nodes fetch the image.
+    pub pull_policy: PullPolicy,
+    /// A whole reference, for example with a digest; the other parts are then ignored. Empty: not used.
+    pub fullname: String,
+}
+
+/// `imagePullPolicy` of Kubernetes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum PullPolicy {
+    /// At every start.
+    Always,
+    /// When the node has none.
+    IfNotPresent,
+    /// Never.
+    Never,
+}
+
+/// `sidecar.containers`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Containers {
+    /// The container `sidecar-proxy`.
+    pub proxy: Container,
+}
+
+/// `sidecar.initContainers`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct InitContainers {
+    /// The container `sidecar-init-iptables`.
+    pub iptables: Container,
+}
+
+/// Settings of one injected container.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Container {
+    /// Requests and limits. Replaces the default as a whole.
+    pub resources: Resources,
+}
+
+/// Resources of one container. Empty: left to the namespace's `LimitRange`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Resources {
+    /// What the scheduler reserves.
+    pub requests: BTreeMap<String, Quantity>,
+    /// What the container may use. A memory limit also makes the sidecar shed load before it is reached.
+    pub limits: BTreeMap<String, Quantity>,
+}
+
+/// A Kubernetes quantity, for example `100m` or `256Mi`. Plain numbers may be written without quotes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quantity(pub String);
+
+/// `sidecar.paths`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Paths {
+    /// The Envoy executable.
+    pub envoy: String,
+    /// Folder that bootstrap and filter configuration appear in.
+    pub config_dir: String,
+    /// Folder of the admin socket.
+    pub run_dir: String,
+    /// The detection module.
+    pub module: String,
+}
+
+/// `wallarm`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Wallarm {
+    /// Filtration mode of pods without an annotation.
+    pub mode: Mode,
+}
+
+/// Settings that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("settings, key {key}: {reason}")]
+pub struct InvalidSettings {
+    /// Path of the key, `.` for the document itself.
+    pub key: String,
+    /// What is wrong with its value.
+    pub reason: String,
+}
+
+// === impl Settings ===
+
+impl Settings {
+    /// Reads settings. An empty document means all defaults.
+    pub fn from_yaml(yaml: &str) -> Result<Settings, InvalidSettings> {
+        let is_blank = |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#');
+        let settings = if yaml.lines().all(is_blank) {
+            Settings::default()
+        } else {
+            let document = serde_norway::Deserializer::from_str(yaml);
+            serde_path_to_error::deserialize(document).map_err(|error| InvalidSettings {
+                key: error.path().to_string(),
+                reason: error.inner().to_string(),
+            })?
+        };
+        settings.check()?;
+        Ok(settings)
+    }
+
+    /// Rules that span keys or that types do not express.
+    fn check(&self) -> Result<(), InvalidSettings> {
+        let invalid = |key: &str, reason: String| {
+            Err(InvalidSettings {
+                key: key.to_owned(),
+                reason,
+            })
+        };
+        let Nginx {
+            listen_port,
+            status_port,
+            wallarm_metrics_port,
+            ..
+        } = self.nginx;
+        if status_port == listen_port {
+            return invalid("nginx.statusPort", format!("{status_port} is nginx.listenPort too"));
+        }
+        if wallarm_metrics_port == listen_port || wallarm_metrics_port == status_port {
+            return invalid(
+                "nginx.wallarmMetricsPort",
+                format!("{wallarm_metrics_port} is nginx.listenPort or nginx.statusPort too"),
+            );
+        }
+        if self.annotation_prefix.is_empty() || self.annotation_prefix.contains('/') {
+            return invalid(
+                "annotationPrefix",
+                format!(
+                    "{:?} is not a domain name such as sidecar.wallarm.io",
+                    self.annotation_prefix
+                ),
+            );
+        }
+        let host = &self.postanalytics.host;
+        let host_characters = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | ':' | '_');
+        if host.is_empty() || !host.chars().all(host_characters) {
+            return invalid("postanalytics.host", format!("{host:?} is not a host name or address"));
+        }
+        let Paths {
+            envoy,
+            config_dir,
+            run_dir,
+            module,
+        } = &self.sidecar.paths;
+        for (key, path) in [
+            ("sidecar.paths.envoy", envoy),
+            ("sidecar.paths.configDir", config_dir),
+            ("sidecar.paths.runDir", run_dir),
+            ("sidecar.paths.module", module),
+        ] {
+            if !path.starts_with('/') || path.ends_with('/') {
+                return invalid(
+                    key,
+                    format!("{path:?} is not an absolute path without a slash at its end"),
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            annotation_prefix: "sidecar.wallarm.io".to_owned(),
+            injection_strategy: InjectionStrategy::default(),
+            nginx: Nginx::default(),
+            postanalytics: Postanalytics::default(),
+            sidecar: Sidecar::default(),
+            wallarm: Wallarm::default(),
+        }
+    }
+}
+
+impl Default for InjectionStrategy {
+    fn default() -> Self {
+        InjectionStrategy { iptables_enable: true }
+    }
+}
+
+impl Default for Nginx {
+    fn default() -> Self {
+        Nginx {
+            application_port: port(80),
+            listen_port: port(26001),
+            status_port: port(10246),
+            wallarm_metrics_port: port(18080),
+            set_real_ip_from: Cidr::private_networks(),
+        }
+    }
+}
+
+impl Default for Postanalytics {
+    fn default() -> Self {
+        Postanalytics {
+            host: "wallarm-postanalytics.wallarm.svc".to_owned(),
+            port: port(3313),
+        }
+    }
+}
+
+impl Default for Sidecar {
+    fn default() -> Self {
+        Sidecar {
+            image: Image::default(),
+            containers: Containers::default(),
+            init_containers: InitContainers::default(),
+            listen_address: Ipv6Addr::UNSPECIFIED.into(),
+            paths: Paths::default(),
+        }
+    }
+}
+
+impl Default for Image {
+    fn default() -> Self {
+        Image {
+            registry: String::new(),
+            image: "wallarm-sidecar/proxy".to_owned(),
+            // The sidecar that was built and tested together with this webhook.
+            tag: env!("CARGO_PKG_VERSION").to_owned(),
+            pull_policy: PullPolicy::IfNotPresent,
+            fullname: String::new(),
+        }
+    }
+}
+
+impl Default for Containers {
+    fn default() -> Self {
+        Containers {
+            proxy: Container {
+                resources: Resources {
+                    requests: quantities(&[("cpu", "100m"), ("memory", "128Mi")]),
+                    // No CPU limit: compiling the module at start would take ten times as long under a small one.
+                    limits: quantities(&[("memory", "256Mi")]),
+                },
+            },
+        }
+    }
+}
+
+impl Default for InitContainers {
+    fn default() -> Self {
+        InitContainers {
+            iptables: Container {
+                resources: Resources {
+                    requests: quantities(&[("cpu", "10m"), ("memory", "16Mi")]),
+                    limits: quantities(&[("memory", "64Mi")]),
+                },
+            },
+        }
+    }
+}
+
+impl Default for Paths {
+    fn default() -> Self {
+        let envoy::Paths {
+            config_dir,
+            run_dir,
+            module,
+        } = envoy::Paths::default();
+        Paths {
+            envoy: "/usr/local/bin/envoy".to_owned(),
+            config_dir,
+            run_dir,
+            module,
+        }
+    }
+}
+
+impl Default for Wallarm {
+    fn default() -> Self {
+        Wallarm { mode: Mode::Monitoring }
+    }
+}
+
+/// A port that is known not to be 0.
+const fn port(number: u16) -> NonZeroU16 {
+    match NonZeroU16::new(number) {
+        Some(port) => port,
+        None => NonZeroU16::MAX,
+    }
+}
+
+fn quantities(pairs: &[(&str, &str)]) -> BTreeMap<String, Quantity> {
+    let own = |(name, amount): &(&str, &str)| ((*name).to_owned(), Quantity((*amount).to_owned()));
+    pairs.iter().map(own).collect()
+}
+
+// === impl Image ===
+
+impl Image {
+    /// The reference that a container names.
+    pub fn reference(&self) -> String {
+        let Image {
+            registry,
+            image,
+            tag,
+            pull_policy: _,
+            fullname,
+        } = self;
+        match (fullname.as_str(), registry.as_str()) {
+            ("", "") => format!("{image}:{tag}"),
+            ("", registry) => format!("{registry}/{image}:{tag}"),
+            (fullname, _) => fullname.to_owned(),
+        }
+    }
+}
+
+// === impl PullPolicy ===
+
+impl PullPolicy {
+    /// The word that Kubernetes uses.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            PullPolicy::Always => "Always",
+            PullPolicy::IfNotPresent => "IfNotPresent",
+            PullPolicy::Never => "Never",
+        }
+    }
+}
+
+// === impl Quantity ===
+
+impl<'de> Deserialize<'de> for Quantity {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Whole(u64),
+            Fraction(f64),
+            Text(String),
+        }
+        let text = match Written::deserialize(deserializer)? {
+            Written::Whole(number) => number.to_string(),
+            Written::Fraction(number) => number.to_string(),
+            Written::Text(text) => text,
+        };
+        let digits_end = text
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(text.len());
+        let (number, suffix) = text.split_at(digits_end);
+        let is_number = number.parse::<f64>().is_ok();
+        let suffixes = [
+            "", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei",
+        ];
+        if is_number && suffixes.contains(&suffix) {
+            Ok(Quantity(text))
+        } else {
+            let message = format!("{text:?} is not a quantity such as 100m or 256Mi");
+            Err(serde::de::Error::custom(message))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check_error(yaml: &str, expected: &str) {
+        assert_eq!(Settings::from_yaml(yaml).unwrap_err().to_string(), expected);
+    }
+
+    #[test]
+    fn empty_means_defaults() {
+        for yaml in ["", "\n# nothing\n", "{}", "wallarm: {}"] {
+            assert_eq!(Settings::from_yaml(yaml).unwrap(), Settings::default());
+        }
+    }
+
+    #[test]
+    fn written_keys_win() {
+        let yaml = "
+wallarm:
+  mode: off
+nginx:
+  listenPort: 8000
+  setRealIpFrom: [192.0.2.1]
+sidecar:
+  image: {registry: registry.example, tag: latest}
+  containers:
+    proxy:
+      resources: {limits: {cpu: 1, memory: 1Gi}}
+";
+        let settings = Settings::from_yaml(yaml).unwrap();
+        assert_eq!(settings.wallarm.mode, Mode::Off);
+        assert_eq!(settings.nginx.listen_port.get(), 8000);
+        assert_eq!(settings.nginx.status_port.get(), 10246);
+        assert_eq!(settings.nginx.set_real_ip_from, ["192.0.2.1".parse().unwrap()]);
+        assert_eq!(
+            settings.sidecar.image.reference(),
+            "registry.example/wallarm-sidecar/proxy:latest"
+        );
+        let resources = settings.sidecar.containers.proxy.resources;
+        assert_eq!(resources.limits, quantities(&[("cpu", "1"), ("memory", "1Gi")]));
+        assert!(resources.requests.is_empty());
+    }
+
+    #[test]
+    fn whole_reference_beats_its_parts() {
+        let image = Image {
+            registry: "ignored".to_owned(),
+            fullname: "registry.example/proxy@sha256:00".to_owned(),
+            ..Image::default()
+        };
+        assert_eq!(image.reference(), "registry.example/proxy@sha256:00");
+    }
+
+    #[test]
+    fn errors_name_the_key() {
+        check_error(
+            "wallarm: {mode: blocking}",
+            r#"settings, key wallarm.mode: wallarm: mode "blocking" is not one of off, monitoring, safe_blocking, block at line 1 column 10"#,
+        );
+        check_error(
+            "nginx: {statusPort: 26001}",
+            "settings, key nginx.statusPort: 26001 is nginx.listenPort too",
+        );
+        check_error(
+            "postanalytics: {host: 'http://x/'}",
+            r#"settings, key postanalytics.host: "http://x/" is not a host name or address"#,
+        );
+        check_error(
+            "sidecar: {paths: {runDir: run}}",
+            r#"settings, key sidecar.paths.runDir: "run" is not an absolute path without a slash at its end"#,
+        );
+        check_error(
+            "annotationPrefix: a/b",
+            r#"settings, key annotationPrefix: "a/b" is not a domain name such as sidecar.wallarm.io"#,
+        );
+    }
+
+    #[test]
+    fn mistyped_values_are_refused() {
+        for (yaml, key) in [
+            ("nginx: {listenPort: 0}", "nginx.listenPort"),
+            ("nginx: {listenPort: 70000}", "nginx.listenPort"),
+            ("nginx: {setRealIpFrom: [10.0.0.0/99]}", "nginx.setRealIpFrom[0]"),
+            ("sidecar: {listenAddress: everywhere}", "sidecar.listenAddress"),
+            (
+                "sidecar: {containers: {proxy: {resources: {limits: {cpu: lots}}}}}",
+                "sidecar.containers.proxy.resources.limits.cpu",
+            ),
+        ] {
+            assert_eq!(Settings::from_yaml(yaml).unwrap_err().key, key, "{yaml}");
+        }
+    }
+
+    #[test]
+    fn unknown_keys_are_refused() {
+        for yaml in [
+            "mode: block",
+            "wallarm: {Mode: block}",
+            "sidecar: {image: {name: x}}",
+            "- 1",
+        ] {
+            assert!(Settings::from_yaml(yaml).is_err(), "{yaml}");
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The injector from outside: manifests in, manifests out, and what Envoy says to the result.
+
+mod manifests;
