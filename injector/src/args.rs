@@ -1,8 +1,8 @@
 //! The command line.
 
-use std::{fs, path::PathBuf};
+use std::{fs, net::SocketAddr, path::PathBuf, str::FromStr};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing::Level;
 
@@ -29,8 +29,27 @@ pub struct Cli {
 /// What the program does.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Answers the Kubernetes API server.
+    Serve(Serve),
     /// Prints a manifest as the webhook would change it.
     Render(Render),
+}
+
+/// Arguments of `serve`.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Address to listen on; `:8443` means port 8443 of every address.
+    #[arg(long, env = "LISTEN", default_value = ":8443")]
+    pub listen: Listen,
+    /// Certificate chain, PEM.
+    #[arg(long, env = "TLS_CERT_FILE", default_value = "/etc/controller/tls/tls.crt")]
+    pub tls_cert_file: PathBuf,
+    /// Private key, PEM.
+    #[arg(long, env = "TLS_KEY_FILE", default_value = "/etc/controller/tls/tls.key")]
+    pub tls_key_file: PathBuf,
+    /// Settings, YAML.
+    #[arg(long, env = "CONFIG", default_value = "/etc/controller/config.yaml")]
+    pub config: PathBuf,
 }
 
 /// Arguments of `render`.
@@ -45,6 +64,10 @@ pub struct Render {
     #[arg(long, short, value_enum, default_value_t)]
     pub output: Format,
 }
+
+/// An address to listen on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listen(pub SocketAddr);
 
 /// How much is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -98,6 +121,23 @@ impl Render {
             RenderError::Denied(_) => error.into(),
         })?;
         Ok((rendered.to_text(output), rendered.warnings))
+    }
+}
+
+// === impl Listen ===
+
+impl FromStr for Listen {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Self> {
+        let address = match text.strip_prefix(':') {
+            Some(port) => format!("[::]:{port}").parse(),
+            None => text.parse(),
+        };
+        match address {
+            Ok(address) => Ok(Listen(address)),
+            Err(_) => bail!("{text:?} is neither ADDRESS:PORT nor :PORT"),
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! The mutating webhook that adds the Envoy sidecar to labelled pods.
 //!
 //! The decision is a pure function, [`inject::inject`]: a pod and the settings in, a JSON Patch or the reasons against
-//! it out. [`mod@render`] brings it to people and tests.
+//! it out. [`server`] brings it to the Kubernetes API server, [`mod@render`] to people and tests. Nothing here talks to
+//! a cluster.
 
 pub mod args;
 
@@ -16,3 +17,9 @@ pub mod sidecar;
 pub mod render;
 
 mod yaml;
+
+pub mod admission;
+
+pub mod metrics;
+
+pub mod server;

@@ -10,7 +10,7 @@ use injector::{
     args::{Cli, Command, LogFormat, LogLevel},
     render::RenderError,
 };
-use tracing::Level;
+use tracing::{Level, error, info};
 
 /// Input that cannot be used: arguments, settings, certificate. Source: `EX_USAGE` of sysexits.h.
 const EX_USAGE: u8 = 64;
@@ -36,6 +36,26 @@ fn main() -> ExitCode {
                 code.into()
             }
         },
+        Command::Serve(serve) => {
+            info!(
+                version = env!("CARGO_PKG_VERSION"),
+                profile = if cfg!(debug_assertions) { "debug" } else { "release" },
+                "Injector."
+            );
+            match serve.prepare() {
+                Ok(server) => match server.run() {
+                    Ok(()) => ExitCode::SUCCESS,
+                    Err(error) => {
+                        error!(error = format!("{error:#}"), "Cannot serve.");
+                        ExitCode::FAILURE
+                    }
+                },
+                Err(error) => {
+                    error!(error = format!("{error:#}"), "Cannot start.");
+                    EX_USAGE.into()
+                }
+            }
+        }
     }
 }
 

@@ -1,3 +1,4 @@
 //! The injector from outside: manifests in, manifests out, and what Envoy says to the result.
 
 mod manifests;
+mod server;

@@ -1,0 +1,104 @@
+//! Connections: accepted, encrypted, handed to warp, drained.
+
+use std::{io, sync::Arc, time::Duration};
+
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::GracefulShutdown},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{sleep, timeout},
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tracing::{debug, info, warn};
+
+use super::{Limits, Server, routes};
+use crate::metrics::Metrics;
+
+/// Pause after the operating system refused a connection, usually for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+impl Server {
+    /// Serves until `shutdown` ends, then until the last answer is out or the drain timeout is over.
+    ///
+    /// Errors: the port cannot be watched.
+    pub async fn serve(self, shutdown: impl Future<Output = ()>) -> io::Result<()> {
+        let Server {
+            listener,
+            tls,
+            settings,
+            metrics,
+            limits,
+        } = self;
+        listener.set_nonblocking(true)?;
+        let listener = TcpListener::from_std(listener)?;
+        let tls = TlsAcceptor::from(tls);
+        let routes = warp::service(routes::routes(settings, metrics.clone(), limits));
+        let permits = Arc::new(Semaphore::new(limits.max_connections));
+        let drain = GracefulShutdown::new();
+        let mut shutdown = std::pin::pin!(shutdown);
+        loop {
+            let (stream, permit) = tokio::select! {
+                () = &mut shutdown => break,
+                accepted = accept(&listener, &permits) => accepted,
+            };
+            let (tls, metrics) = (tls.clone(), metrics.clone());
+            let (drain, service) = (drain.watcher(), TowerToHyperService::new(routes.clone()));
+            tokio::spawn(async move {
+                let _permit = permit;
+                let Some(stream) = handshake(tls, stream, &metrics, limits).await else {
+                    return;
+                };
+                let mut http = auto::Builder::new(TokioExecutor::new()).http1_only();
+                http.http1()
+                    .timer(TokioTimer::new())
+                    .header_read_timeout(limits.header_timeout);
+                let connection = http.serve_connection(TokioIo::new(stream), service).into_owned();
+                if let Err(error) = drain.watch(connection).await {
+                    debug!(error, "Connection failed.");
+                }
+            });
+        }
+        drop(listener);
+        info!(connections = drain.count(), "Draining.");
+        if timeout(limits.drain_timeout, drain.shutdown()).await.is_err() {
+            warn!("Some connections did not end in time.");
+        }
+        Ok(())
+    }
+}
+
+/// The next connection, once there is room for it.
+async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> (TcpStream, Option<OwnedSemaphorePermit>) {
+    // Never closed, so there always is a permit in the end.
+    let permit = permits.clone().acquire_owned().await.ok();
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return (stream, permit),
+            Err(error) => {
+                warn!(%error, "Cannot accept a connection.");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// The encrypted connection, none when the client does not manage to set it up.
+async fn handshake(
+    tls: TlsAcceptor,
+    stream: TcpStream,
+    metrics: &Metrics,
+    limits: Limits,
+) -> Option<TlsStream<TcpStream>> {
+    let error = match timeout(limits.handshake_timeout, tls.accept(stream)).await {
+        Ok(Ok(stream)) => return Some(stream),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "timeout".to_owned(),
+    };
+    metrics.failed_handshake();
+    debug!(error, "TLS handshake failed.");
+    None
+}
