@@ -125,9 +125,14 @@ pub(crate) struct Scratch {
 
 /// Runs every detector over a value whose classes allow it to find something.
 pub(crate) fn scan(value: &Value<'_>, classes: &Classes, scratch: &mut Scratch, fuel: &mut Fuel, signs: &mut Signs) {
+    if classes.is_plain(value.bytes.len()) {
+        return;
+    }
     sqli::scan(value, &mut scratch.sqli, fuel, signs);
     xss::scan(value, &mut scratch.xss, fuel, signs);
-    rce::scan(value, &mut scratch.rce, fuel, signs);
+    if rce::may_match(classes) {
+        rce::scan(value, &mut scratch.rce, fuel, signs);
+    }
     if ptrav::may_match(classes) {
         ptrav::scan(value, &mut scratch.ptrav, fuel, signs);
     }

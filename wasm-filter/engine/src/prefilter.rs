@@ -93,6 +93,19 @@ impl Classes {
     }
 }
 
+/// Longest value that can be plain, in bytes. Every payload made of letters and digits alone is an encoded object,
+/// and those are longer.
+const MAX_PLAIN_BYTES: usize = 64;
+
+impl Classes {
+    /// Whether a value of so many bytes is letters, digits, spaces, `_` and `-` without a keyword or a telling pair:
+    /// a word, a number, an identifier, a date. No detector reports on one.
+    pub(crate) fn is_plain(&self, n_bytes: usize) -> bool {
+        const PLAIN: u64 = byte::LOWER | byte::UPPER | byte::DIGIT | byte::SPACE | byte::UNDERSCORE | byte::MINUS;
+        n_bytes <= MAX_PLAIN_BYTES && self.bytes & !PLAIN == 0 && self.pairs == 0 && self.words == 0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

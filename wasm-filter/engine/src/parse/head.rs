@@ -101,14 +101,33 @@ fn header(request: &Request<'_>, position: usize, name: &[u8], value: &[u8], wal
     }
 }
 
-/// Whether clients send the same value of this field with every request, and the value is no secret.
+/// Beginnings of the names of fields that clients and proxies send with the same value again and again, and whose
+/// values are no secrets.
+const COMMON: &[&[u8]] = &[
+    b"accept",
+    b"cache-control",
+    b"connection",
+    b"content-",
+    b"dnt",
+    b"host",
+    b"origin",
+    b"pragma",
+    b"priority",
+    b"sec-",
+    b"te",
+    b"upgrade",
+    b"user-agent",
+    b"via",
+    b"x-forwarded-proto",
+    b"x-requested-with",
+];
+
 fn is_common(name: &[u8]) -> bool {
-    let starts_with = |prefix: &[u8]| {
+    let starts_with = |prefix: &&[u8]| {
         name.get(..prefix.len())
             .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
     };
-    let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
-    starts_with(b"accept") || starts_with(b"sec-") || is(b"user-agent") || is(b"content-type") || is(b"origin")
+    COMMON.iter().any(starts_with)
 }
 
 fn place_of(name: &[u8]) -> Place {
