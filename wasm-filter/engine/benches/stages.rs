@@ -1,4 +1,5 @@
-//! What a request costs: `cargo bench -p waf-engine`. Prints one line per request and stage.
+//! What a request costs: `cargo bench -p waf-engine [-- NAME]`. Prints one line per request and stage; NAME keeps those
+//! whose names contain it.
 //!
 //! Budgets (docs of the design): a browser's GET at most 10 µs, a JSON body at most 1 µs per leaf value, all native.
 
@@ -131,23 +132,22 @@ fn main() {
         ("text, 64 KB", &text, Place::RawBody),
     ];
     for (name, bytes, place) in values {
-        line(
-            &format!("classes of {name}"),
-            bytes.len(),
-            measure(|| {
-                black_box(Classes::of(black_box(bytes)));
-            }),
-        );
+        let title = format!("classes of {name}");
+        let ns = measure(&title, || {
+            black_box(Classes::of(black_box(bytes)));
+        });
+        line(&title, bytes.len(), ns);
         let value = Value { bytes, place: *place };
         let (mut ptrav, mut rce) = (detect::ptrav::Scratch::default(), detect::rce::Scratch::default());
         let (mut sqli, mut xss) = (detect::sqli::Scratch::default(), detect::xss::Scratch::default());
         let mut signs = Signs::default();
         let mut detector = |detector: &str, scan: &mut dyn FnMut(&mut Fuel, &mut Signs)| {
-            let ns = measure(|| {
+            let title = format!("{detector} on {name}");
+            let ns = measure(&title, || {
                 signs.clear();
                 scan(&mut Fuel::new(u64::MAX), &mut signs);
             });
-            line(&format!("{detector} on {name}"), bytes.len(), ns);
+            line(&title, bytes.len(), ns);
         };
         detector("ptrav", &mut |fuel, signs| {
             detect::ptrav::scan(&value, &mut ptrav, fuel, signs)
@@ -177,7 +177,7 @@ fn request(engine: &Engine, name: &str, method: &[u8], headers: &[(&[u8], &[u8])
         is_complete: true,
     };
     let mut scratch = Scratch::default();
-    let ns = measure(|| {
+    let ns = measure(name, || {
         let mut inspection = Inspection::default();
         engine.inspect_head(black_box(&request), &mut scratch, &mut inspection);
         engine.inspect_body(black_box(body), &mut scratch, &mut inspection);
@@ -188,7 +188,11 @@ fn request(engine: &Engine, name: &str, method: &[u8], headers: &[(&[u8], &[u8])
 }
 
 /// Nanoseconds per call: the fastest of several batches, so that other work on the machine does not count.
-fn measure(mut call: impl FnMut()) -> f64 {
+fn measure(name: &str, mut call: impl FnMut()) -> Option<f64> {
+    let wanted = std::env::args().skip(1).find(|arg| !arg.starts_with("--"));
+    if wanted.is_some_and(|wanted| !name.contains(&wanted)) {
+        return None;
+    }
     const BATCHES: u32 = 15;
     let started = Instant::now();
     let mut n_calls = 0u32;
@@ -204,10 +208,11 @@ fn measure(mut call: impl FnMut()) -> f64 {
         }
         fastest = fastest.min(started.elapsed().as_nanos() as f64 / f64::from(n_calls.div_ceil(4)));
     }
-    fastest
+    Some(fastest)
 }
 
-fn line(name: &str, n_bytes: usize, ns: f64) {
+fn line(name: &str, n_bytes: usize, ns: Option<f64>) {
+    let Some(ns) = ns else { return };
     println!(
         "{name:<34} {n_bytes:>10} {ns:>10.0} {:>10.0}",
         n_bytes as f64 * 1e3 / ns

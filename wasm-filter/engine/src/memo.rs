@@ -7,9 +7,9 @@
 use crate::detect::Place;
 
 /// Entries kept. A power of two.
-const SLOTS: usize = 128;
+const SLOTS: usize = 256;
 
-/// Longest value kept, in bytes; with [`SLOTS`] this bounds the memory to 32 KiB.
+/// Longest value kept, in bytes; with [`SLOTS`] this bounds the memory to 64 KiB.
 const MAX_BYTES: usize = 256;
 
 /// What judging a value used up, charged again whenever it is recalled, so that limits do not depend on the past.
