@@ -37,3 +37,47 @@ pub fn enforce(mode: Mode, verdict: &Verdict) -> Action {
         (Mode::Block, false) => Action::Block,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use waf_policy::AttackType;
+
+    use super::*;
+    use crate::{Finding, point::PointPath};
+
+    #[test]
+    fn every_mode_with_and_without_findings() {
+        let clean = Verdict::default();
+        let finding = Finding {
+            attack_type: AttackType::Sqli,
+            point: PointPath::default(),
+            decoders: vec![],
+            stamps: vec![],
+            payload: vec![],
+            span: 0..0,
+            weight: 100,
+        };
+        let attack = Verdict {
+            findings: vec![finding],
+            ..Verdict::default()
+        };
+        let mut limited = Verdict::default();
+        limited.limits.fuel = true;
+        let table = [
+            (Mode::Off, Action::Pass),
+            (Mode::Monitoring, Action::Monitor),
+            (Mode::SafeBlocking, Action::Monitor),
+            (Mode::Block, Action::Block),
+        ];
+        assert_eq!(table.map(|(mode, _)| mode), Mode::ALL);
+        for (mode, action) in table {
+            assert_eq!(enforce(mode, &attack), action, "{mode}");
+            assert_eq!(enforce(mode, &clean), Action::Pass, "{mode}");
+            assert_eq!(
+                enforce(mode, &limited),
+                Action::Pass,
+                "{mode}: a limit alone is no attack"
+            );
+        }
+    }
+}
