@@ -19,7 +19,7 @@ use waf_policy::AttackType;
 
 use self::setting::{Setting, Trust};
 use super::{Fuel, Place, Signs, Stamp, Value};
-use crate::prefilter::{Classes, byte, word as words};
+use crate::prefilter::{Classes, byte, pair, word as words};
 
 /// Declares stamps once: constant, number, name, weight, reason.
 macro_rules! stamps {
@@ -75,24 +75,48 @@ pub struct Scratch {
 
 /// Whether a value of these classes can carry a sign. Never false when [`scan`] would report one.
 pub fn may_match(classes: &Classes) -> bool {
-    // Every command is a word of the table or hides one with an operator, and needs an operator or an argument.
-    const OPERATORS: u64 = byte::SEMICOLON
+    // A command needs an operator before it or an argument that words of prose are not; a name that hides is broken by
+    // what hides it.
+    const TRACES: u64 = byte::SEMICOLON
         | byte::PIPE
         | byte::AMPERSAND
         | byte::BACKTICK
-        | byte::DOLLAR
         | byte::NEWLINE
+        | byte::PAREN_OPEN
+        | byte::BACKSLASH
+        | byte::DOLLAR
+        | byte::SLASH
+        | byte::MINUS
+        | byte::DIGIT
+        | byte::GREATER
+        | byte::LESS
+        | byte::COLON
         | byte::SINGLE_QUOTE
         | byte::DOUBLE_QUOTE
-        | byte::PAREN_OPEN
+        | byte::PERCENT
         | byte::BRACE_OPEN;
-    classes.any_byte(OPERATORS | byte::CONTROL | byte::SLASH | byte::BACKSLASH | byte::LESS)
-        || classes.any_byte(byte::BANG | byte::COLON | byte::UNDERSCORE)
-        || classes.any_word(words::SHELL | words::CODE)
-        || classes.any_byte(byte::DIGIT)
-        || classes.any_byte(
-            byte::CARET | byte::PERCENT | byte::HASH | byte::MINUS | byte::GREATER | byte::STAR | byte::QUESTION,
-        )
+    const DISGUISES: u64 = byte::SINGLE_QUOTE
+        | byte::DOUBLE_QUOTE
+        | byte::BACKSLASH
+        | byte::CARET
+        | byte::DOLLAR
+        | byte::STAR
+        | byte::QUESTION
+        | byte::BRACKET
+        | byte::PERCENT;
+    let has_command = (classes.any_word(words::SHELL) || classes.any_byte(DISGUISES)) && classes.any_byte(TRACES);
+    let has_code = classes.all_bytes(byte::UNDERSCORE | byte::PAREN_OPEN)
+        || classes.any_word(words::CODE | words::SHELL)
+        || classes.any_pair(pair::DOLLAR_BRACE | pair::TAG_OPEN | pair::EMPTY_CALL)
+        || (classes.any_byte(byte::PAREN_OPEN) && classes.any_byte(byte::SINGLE_QUOTE | byte::DOUBLE_QUOTE));
+    let has_object = classes.all_bytes(byte::BRACE_OPEN | byte::COLON | byte::DOUBLE_QUOTE)
+        || classes.all_bytes(byte::DOLLAR | byte::UNDERSCORE)
+        || classes.any_byte(byte::NUL | byte::CONTROL)
+        || classes.all_bytes(byte::HIGH | byte::DOT);
+    let has_url = (classes.any_pair(pair::COLON_SLASH)
+        && (classes.any_byte(byte::QUESTION) || classes.any_word(words::FILE)))
+        || (classes.any_byte(byte::COLON) && classes.any_word(words::SCRIPT));
+    has_command || has_code || has_object || has_url
 }
 
 /// Looks for signs of command and code injection in one value.
@@ -142,7 +166,7 @@ fn scan_commands(bytes: &[u8], start: usize, setting: &Setting, scratch: &mut Sc
             100.. if judgement.is_remote => signs.push(&REMOTE_COMMAND, span),
             100.. if judgement.is_disguised => signs.push(&DISGUISED_COMMAND, span),
             100.. => signs.push(&COMMAND, span),
-            60.. => signs.push(&COMMAND_LIKE, span),
+            70.. => signs.push(&COMMAND_LIKE, span),
             _ => {}
         }
     }
@@ -157,7 +181,7 @@ fn scan_code(value: &Value<'_>, n_words: u32, setting: &Setting, signs: &mut Sig
     }
     match judgement.points {
         100.. => signs.push(&CODE, judgement.span),
-        60.. => signs.push(&CODE_LIKE, judgement.span),
+        70.. => signs.push(&CODE_LIKE, judgement.span),
         _ => {}
     }
     if let Some(at) = code_tag(value.bytes) {

@@ -39,6 +39,13 @@ groups! {
         awk sed xargs tee base od xxd strings busybox ssh scp ftp tftp socat openssl crontab at nohup sudo su passwd
         useradd adduser pwd cd ver vol time date del copy move ren start call exec eval source test sort uniq wc cut tr
         nl rev strace gdb vi vim ed lynx aria rsync tar zip unzip gzip mount df du free uptime last finger
+        shell comspec alias apk apt arch arp ash attrib axel bzcat cacls cc chattr chgrp chpasswd chroot dd
+        dmesg dmidecode driverquery egrep erase expr fetchmail fgrep findstr gawk getent getmac gpresult
+        groupadd groups gunzip hexdump history icacls insmod installutil ipmitool iptables killall links
+        lsb lsblk lscpu lsof md mkfifo mknod msbuild msiexec nano nbtstat nodejs npm nproc
+        osascript pg phpize pip pkill pstree qwinsta rd readlink reboot rem robocopy sc schtasks setfacl sftp
+        sha shutdown ss stat stty takeown taskkill tclsh tcsh traceroute tracert tree tty unlink userdel
+        usermod usleep visudo vssadmin waitfor whereis which whois wmic xcopy xterm yum zcat zgrep tmp
     ]
     4 CODE "Names that code injection uses: `eval`, `system`, `exec`, `runtime`, `jndi`, ..." [
         eval assert system exec passthru popen proc shell pcntl spawn require import include
@@ -47,6 +54,13 @@ groups! {
         prototype proto phpinfo print printf echo sprintf var dump die exit fopen file get put contents function create
         call user func preg unserialize pickle yaml marshal thread spel ognl el expression struts member access script
         engine javax java lang php asp jsp response write wscript vbscript
+        bases getattribute getitem init memberaccess templatereference
+        allowstaticmethodaccess chainedtransformer chr createobject defineclass
+        downloadfile downloadstring execfile execfilesync execsync execve freemarker frombase fsockopen
+        getdeclaredconstructors getdeclaredmethod getdeclaredmethods getenv getmethod gzinflate gzuncompress
+        iex jdbcrowsetimpl mainmodule nashorn newinstance ognlcontext ognlutil phpversion processimpl putenv
+        readfile scandir scriptenginemanager shellexecute spawnsync templatesimpl webclient ro aced aaeaaad
+        rowset cos cposix cnt csys cpty ccommands cplatform builtin posix
     ]
     5 SCRIPT "Names that script injection uses: `script`, `alert`, `javascript`, `onerror`, `document`, ..." [
         script javascript vbscript livescript alert confirm prompt eval document window location cookie fromcharcode

@@ -62,6 +62,13 @@ pub(super) fn judge(value: &[u8], n_words: u32, setting: &Setting) -> Judgement 
         }
         at += len;
     }
+    // `('sys'.'tem')('id')` names its function by a string.
+    if let Some(at) = memchr::memmem::find(value, b"')('").or_else(|| memchr::memmem::find(value, b"\")(\"")) {
+        judgement.points += 90;
+        if strongest == 0 {
+            judgement.span = at..at + 4;
+        }
+    }
     if judgement.points > 0 {
         judgement.points += frame_points(value) - prose_points(n_words, setting);
     }
@@ -153,6 +160,13 @@ fn frame_points(value: &[u8]) -> i32 {
     }
     if has(b"java.lang.") {
         points += 25;
+    }
+    if has(b"?new(") {
+        points += 40;
+    }
+    // Data binding that walks from a bean to its class loader (CVE-2010-1622, CVE-2022-22965).
+    if has(b"class.module.") || trimmed.starts_with(b"class.classLoader") {
+        points += 90;
     }
     let mut front = trimmed.iter();
     if matches!(front.next(), Some(b'\'' | b'"' | b')' | b']' | b'}'))

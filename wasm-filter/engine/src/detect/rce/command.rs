@@ -110,7 +110,7 @@ fn judge_one(
     if is_remote {
         points += 40;
     }
-    points -= prose_points(value, command, n_words, setting, &entry);
+    points -= prose_points(value, command, n_words, has_remark, setting, &entry);
     Judgement {
         span: command.start..command.end,
         points,
@@ -149,7 +149,9 @@ impl Entry {
             is_breakout: opens_with_quote
                 || is_odd(b'"')
                 || is_odd(b'\'')
-                || matches!(trimmed.last(), Some(b')' | b'}' | b']' | b'\\')),
+                || matches!(trimmed.last(), Some(b')' | b'}' | b']' | b'\\'))
+                // Inline code in prose stands apart; a backtick glued to a word is a way into its command.
+                || (command.opener == Opener::Backtick && front.last().is_some_and(u8::is_ascii_alphanumeric)),
             is_continued: matches!(value.first(), Some(b'|' | b';' | b'&')),
             is_operand: last_word == b"localhost"
                 || last_word.iter().any(u8::is_ascii_digit)
@@ -202,24 +204,37 @@ fn argument_points(command: &Command, habit: Habit) -> i32 {
     add(u8::from(arguments.has_arithmetic), 50);
     add(u8::from(arguments.has_system_path), 45);
     add(u8::from(arguments.has_connection), 60);
-    let only_numbers = arguments.n_numbers > 0 && command.arguments.n_all() == u32::from(arguments.n_numbers);
+
     points += match habit {
-        Habit::Delay if only_numbers && arguments.n_numbers == 1 => 45,
+        Habit::Delay if arguments.n_numbers == 1 && arguments.n_words + arguments.n_neutral == 0 => 45,
         Habit::Interpret if arguments.has_code_flag => 55,
         Habit::Network if arguments.n_hosts > 0 => 25,
         Habit::Network if arguments.has_code_flag => 15,
+        Habit::Test if arguments.n_numbers > 1 => 30,
         Habit::Test if arguments.n_flags + arguments.n_variables + arguments.n_substitutions > 0 => 30,
         Habit::Change | Habit::Read if arguments.n_neutral + arguments.n_numbers > 0 => 20,
         Habit::Remark => 30,
         Habit::Print if arguments.n_neutral + arguments.n_substitutions > 0 => 10,
         _ => 0,
     };
-    let suits_words = matches!(habit, Habit::Print | Habit::Remark) || command.arguments.n_words == 1;
-    let n_odd = i32::from(arguments.n_words) - i32::from(suits_words);
+    let n_suited = match habit {
+        Habit::Print if arguments.n_redirects > 0 => arguments.n_words,
+        Habit::Print | Habit::Remark => 1,
+        Habit::Interpret if arguments.has_code_flag && arguments.has_quotes => arguments.n_words,
+        _ => u8::from(arguments.n_words == 1),
+    };
+    let n_odd = i32::from(arguments.n_words) - i32::from(n_suited);
     points - 20 * n_odd.max(0)
 }
 
-fn prose_points(value: &[u8], command: &Command, n_words: u32, setting: &Setting, entry: &Entry) -> i32 {
+fn prose_points(
+    value: &[u8],
+    command: &Command,
+    n_words: u32,
+    has_remark: bool,
+    setting: &Setting,
+    entry: &Entry,
+) -> i32 {
     let before = command.n_words_before as i32;
     let after = n_words as i32 - before - i32::from(command.arguments.n_words);
     let mut points = 15 * before + 8 * (after - 2).max(0);
@@ -235,14 +250,14 @@ fn prose_points(value: &[u8], command: &Command, n_words: u32, setting: &Setting
         // A few lines of shell are a snippet.
         Trust::Content if command.opener == Opener::Newline => 40,
         Trust::Content => 20,
-        Trust::Remark => 60,
+        Trust::Remark => 50,
     };
     if setting.is_document {
         // An injection breaks out of what stands before it; it cannot do so from the middle of an essay.
         let is_near = command.start < 64 && (entry.is_leading || entry.is_breakout) && command.opener != Opener::Start;
         points += if is_near { 20 } else { 1000 };
     }
-    if setting.is_split && command.arguments.n_all() == 0 {
+    if setting.is_split && !has_remark && command.arguments.n_all() == 0 {
         points += 40;
     }
     // A lone `&` is how people write "and".

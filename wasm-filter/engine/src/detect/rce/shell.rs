@@ -76,6 +76,8 @@ pub(super) struct Arguments {
     pub(super) has_connection: bool,
     /// `$((1+2))`, by which a probe sees that it was run.
     pub(super) has_arithmetic: bool,
+    /// At least one is quoted.
+    pub(super) has_quotes: bool,
     /// `-e`, `-c`, `-enc` and the like: the next argument is code.
     pub(super) has_code_flag: bool,
 }
@@ -388,7 +390,8 @@ impl<'a> Lexer<'a> {
         if word.is_empty() {
             return;
         }
-        let is_printed = matches!(self.command.known, Some((_, Habit::Print))) && self.command.arguments.n_all() < 4;
+        let is_printed = matches!(self.command.known, Some((_, Habit::Print)))
+            && (self.command.opener != Opener::Start || self.command.arguments.n_all() < 4);
         if word.is_plain() && !is_printed {
             self.n_words += 1;
         }

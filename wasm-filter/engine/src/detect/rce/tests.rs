@@ -102,6 +102,48 @@ fn stamps_have_distinct_numbers_of_their_type() {
     assert!(STAMPS.iter().all(|stamp| stamp.id / 1000 == AttackType::Rce as u32));
 }
 
+#[test]
+fn prefilter_knows_every_name() {
+    let mut unknown = Vec::new();
+    for name in vocabulary::names() {
+        for value in [format!(";{name}"), format!("{name} -x")] {
+            if !may_match(&Classes::of(value.as_bytes())) {
+                unknown.push(value);
+            }
+        }
+    }
+    for name in sinks::names() {
+        // PHP's request variables only count with their `$`.
+        let value = if name.starts_with("__") {
+            name.to_owned()
+        } else {
+            name.replacen('_', "$_", 1)
+        };
+        if !may_match(&Classes::of(value.as_bytes())) {
+            unknown.push(value);
+        }
+    }
+    for value in [
+        "rO0ABXNyABFqYXZhLnV0aWwu",
+        "aced0005737200176a61",
+        "AAEAAAD/////AQAAAA",
+        "cos\nsystem\n",
+        "cposix\nsystem\n",
+        "c__builtin__\neval\n",
+        "csubprocess\nPopen\n",
+        "!!javax.script.X",
+        "!!com.sun.rowset.X",
+        "!!python/object/x",
+        "!ruby/object:Gem",
+        "/tmp/x -x",
+    ] {
+        if !may_match(&Classes::of(value.as_bytes())) {
+            unknown.push(value.to_owned());
+        }
+    }
+    assert_eq!(unknown, Vec::<String>::new());
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {

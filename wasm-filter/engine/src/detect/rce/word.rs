@@ -166,6 +166,7 @@ impl Word {
     pub(super) fn classify(&self, value: &[u8], end: usize, arguments: &mut Arguments) {
         let word = self.folded();
         let raw = value.get(self.start..end).unwrap_or_default();
+        arguments.has_quotes |= self.n_single + self.n_double > 0;
         let count = match word {
             [b'-', flag, ..] if flag.is_ascii_alphabetic() || *flag == b'-' => {
                 arguments.has_code_flag |= is_code_flag(word);
@@ -267,7 +268,7 @@ fn is_host(word: &[u8]) -> bool {
         && word
             .iter()
             .all(|b| b.is_ascii_digit() || matches!(b, b'.' | b':' | b'/'));
-    is_v4 || word == b"localhost" || word == b"::1"
+    is_v4 || word == b"::1"
 }
 
 /// The length of an HTML entity at the front: text that was escaped for a page, not an operator.
