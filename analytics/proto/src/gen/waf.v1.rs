@@ -154,6 +154,10 @@ pub struct ReportHitsResponse {
     /// Hits of the batch that were stored now; 0 for a batch that was already there.
     #[prost(uint32, tag = "1")]
     pub stored: u32,
+    /// Hits of the batch that were left out because they lack an attack type, a time or a finding; 0 for a batch that was
+    /// already there. They are not to be sent again.
+    #[prost(uint32, tag = "2")]
+    pub refused: u32,
 }
 /// Generated client implementations.
 #[cfg(feature = "client")]

@@ -1,0 +1,202 @@
+//! The command line.
+
+mod client;
+mod escape;
+mod parse;
+mod table;
+
+use std::{io::IsTerminal, net::SocketAddr, path::PathBuf, time::Duration};
+
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use jiff::Timestamp;
+use tracing_subscriber::EnvFilter;
+
+use crate::{
+    server::{self, Options},
+    store::Retention,
+};
+
+/// Postanalytics of the Wallarm sidecar: takes hits, groups them into attacks, answers queries.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service
+    Serve(Serve),
+    /// List attacks, the most recently active first
+    Attacks(List),
+    /// List hits, newest first
+    Hits(ListHits),
+    /// Show one attack and its latest hits
+    Attack(Show),
+}
+
+#[derive(Debug, Args)]
+struct Serve {
+    /// Address of gRPC: reports from sidecars, queries, health, reflection
+    #[arg(long, env = "ANALYTICS_LISTEN", default_value = "0.0.0.0:3313")]
+    listen: SocketAddr,
+    /// Address of HTTP: /metrics for Prometheus and /healthz
+    #[arg(long, env = "ANALYTICS_METRICS_LISTEN", default_value = "0.0.0.0:3314")]
+    metrics_listen: SocketAddr,
+    /// Folder for the spool and the store; created where missing, on a local disk or block volume
+    #[arg(long, env = "ANALYTICS_DATA", default_value = "/var/lib/analytics")]
+    data: PathBuf,
+    /// Largest spool, for example 512MiB: batches taken but not yet in the store. Beyond it, reports are refused
+    #[arg(long, env = "ANALYTICS_MAX_SPOOL", default_value = "1GiB", value_parser = parse::bytes)]
+    max_spool: u64,
+    /// Largest store, for example 10GiB. Beyond it, the oldest hits are deleted
+    #[arg(long, env = "ANALYTICS_MAX_STORE", default_value = "10GiB", value_parser = parse::bytes)]
+    max_store: u64,
+    /// Greatest age of hits, for example 30d. Older ones are deleted
+    #[arg(long, env = "ANALYTICS_MAX_AGE", default_value = "30d", value_parser = parse::duration)]
+    max_age: Duration,
+    /// Longest time to finish requests and empty the spool when stopping
+    #[arg(long, env = "ANALYTICS_DRAIN_TIMEOUT", default_value = "20s", value_parser = parse::duration)]
+    drain_timeout: Duration,
+    /// Form of log lines
+    #[arg(long, env = "ANALYTICS_LOG_FORMAT", default_value = "text")]
+    log_format: LogFormat,
+    /// What is logged, in the language of tracing-subscriber's EnvFilter
+    #[arg(long, env = "ANALYTICS_LOG", default_value = "info")]
+    log: String,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Args)]
+struct Server {
+    /// Address of the service
+    #[arg(long, env = "ANALYTICS_SERVER", default_value = "http://127.0.0.1:3313")]
+    server: String,
+    /// Form of the answer
+    #[arg(short, long, default_value = "table")]
+    output: Output,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Output {
+    Table,
+    Json,
+}
+
+#[derive(Debug, Args)]
+struct List {
+    #[command(flatten)]
+    server: Server,
+    /// Attack type, for example sqli; may be given several times
+    #[arg(long = "type", value_name = "TYPE")]
+    types: Vec<String>,
+    /// Host, compared without case
+    #[arg(long)]
+    host: Option<String>,
+    /// Source address
+    #[arg(long)]
+    ip: Option<String>,
+    /// How far back, for example 30m, 1h or 7d
+    #[arg(long, value_parser = parse::duration)]
+    since: Option<Duration>,
+    /// Most entries to show
+    #[arg(long, default_value_t = 50)]
+    limit: usize,
+}
+
+#[derive(Debug, Args)]
+struct ListHits {
+    #[command(flatten)]
+    list: List,
+    /// Only hits of the attack with this id
+    #[arg(long)]
+    attack: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct Show {
+    #[command(flatten)]
+    server: Server,
+    /// Identifier of the attack
+    id: String,
+}
+
+// === impl Cli ===
+
+impl Cli {
+    /// Does what was asked.
+    pub fn run(self) -> anyhow::Result<()> {
+        let Cli { command } = self;
+        match command {
+            Command::Serve(serve) => serve.run(),
+            Command::Attacks(list) => ask(client::attacks(list)),
+            Command::Hits(list) => ask(client::hits(list)),
+            Command::Attack(show) => ask(client::attack(show)),
+        }
+    }
+}
+
+/// Runs a question; its answer goes to standard output.
+fn ask(question: impl Future<Output = anyhow::Result<client::Answer>>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(question)?.print()
+}
+
+// === impl Serve ===
+
+impl Serve {
+    fn run(self) -> anyhow::Result<()> {
+        let Serve {
+            listen,
+            metrics_listen,
+            data,
+            max_spool,
+            max_store,
+            max_age,
+            drain_timeout,
+            log_format,
+            log,
+        } = self;
+        let filter = EnvFilter::try_new(&log).with_context(|| format!("--log {log:?} is not understood"))?;
+        let subscriber = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_ansi(std::io::stderr().is_terminal())
+            .with_writer(std::io::stderr);
+        match log_format {
+            LogFormat::Text => subscriber.init(),
+            LogFormat::Json => subscriber.json().flatten_event(true).init(),
+        }
+        let options = Options {
+            listen,
+            metrics_listen,
+            data,
+            max_spool_bytes: max_spool,
+            retention: Retention {
+                max_bytes: max_store,
+                max_age,
+            },
+            drain_timeout,
+        };
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let stop = server::stop_signal().context("watching for signals")?;
+            Ok(server::serve(options, stop).await?)
+        })
+    }
+}
+
+// === impl List ===
+
+impl List {
+    fn since(&self, now: Timestamp) -> Option<Timestamp> {
+        let since = self.since?;
+        Some(now.checked_sub(since).unwrap_or(Timestamp::MIN))
+    }
+}

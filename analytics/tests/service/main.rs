@@ -1,0 +1,6 @@
+//! The service as its users meet it: the real program, real sockets, real files.
+
+mod running;
+mod sample;
+
+mod live;
