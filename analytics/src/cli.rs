@@ -1,7 +1,6 @@
 //! The command line.
 
 mod client;
-mod escape;
 mod parse;
 mod table;
 

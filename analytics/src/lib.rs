@@ -10,6 +10,7 @@ pub mod attack;
 pub mod cli;
 pub mod data_dir;
 pub mod database;
+mod escape;
 pub mod hit;
 pub mod id;
 pub mod ingest;

@@ -3,13 +3,13 @@
 use tonic::{Code, Status};
 use tracing::error;
 
-use crate::{journal::AppendError, store::StoreError};
+use crate::{escape, journal::AppendError, store::StoreError};
 
 /// A field of a request does not hold what it may hold.
 ///
 /// `found` is shown to the caller; control characters in it are escaped, because it ends up in terminals.
 pub(crate) fn invalid(field: &str, found: &str, allowed: &str) -> Status {
-    let found: String = found.chars().take(100).flat_map(char::escape_debug).collect();
+    let found = escape::message(found, 100);
     Status::invalid_argument(format!("{field}: {allowed}, found {found}"))
 }
 

@@ -8,8 +8,8 @@ use serde::Serialize;
 use tonic::{Code, transport::Channel};
 use waf_proto::v1::{self, query_service_client::QueryServiceClient};
 
-use super::{List, ListHits, Output, Server, Show, escape, table};
-use crate::wire;
+use super::{List, ListHits, Output, Server, Show, table};
+use crate::{escape, wire};
 
 /// Entries asked for at once.
 const PAGE: usize = 200;
@@ -72,7 +72,7 @@ pub(super) async fn attacks(list: List) -> anyhow::Result<Answer> {
     };
     Ok(Answer {
         text,
-        remark: remark(attacks.len(), more, "attacks"),
+        remark: remark(more, "attacks"),
     })
 }
 
@@ -89,7 +89,7 @@ pub(super) async fn hits(list: ListHits) -> anyhow::Result<Answer> {
     };
     Ok(Answer {
         text,
-        remark: remark(hits.len(), more, "hits"),
+        remark: remark(more, "hits"),
     })
 }
 
@@ -177,7 +177,7 @@ impl Client {
 
     /// What a failed call means to people.
     fn explain(&self, status: &tonic::Status) -> anyhow::Error {
-        let message = escape::bytes(status.message().as_bytes(), 500);
+        let message = escape::message(status.message(), 500);
         match status.code() {
             Code::InvalidArgument | Code::NotFound | Code::DeadlineExceeded => anyhow::anyhow!("{message}"),
             Code::Unimplemented => anyhow::anyhow!("{} is not postanalytics, check --server", self.server),
@@ -196,8 +196,8 @@ fn filter(list: &List, now: Timestamp) -> v1::Filter {
     }
 }
 
-fn remark(shown: usize, more: bool, what: &str) -> Option<String> {
-    more.then(|| format!("The latest {shown} {what}; there are more, see --limit."))
+fn remark(more: bool, what: &str) -> Option<String> {
+    more.then(|| format!("There are more {what}, see --limit."))
 }
 
 fn json(value: &impl Serialize) -> anyhow::Result<String> {

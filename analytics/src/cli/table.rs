@@ -4,8 +4,10 @@ use comfy_table::{CellAlignment, Table, presets};
 use jiff::{SignedDuration, Timestamp, Unit};
 use waf_proto::v1;
 
-use super::escape;
-use crate::wire::{self, Cuts};
+use crate::{
+    escape,
+    wire::{self, Cuts},
+};
 
 /// Characters shown of a payload.
 const PAYLOAD_CHARS: usize = 60;
@@ -35,7 +37,7 @@ pub(super) fn attacks(attacks: &[v1::Attack], now: Timestamp) -> String {
             text(&attack.id),
         ]);
     }
-    render(&table)
+    render(&mut table)
 }
 
 pub(super) fn hits(hits: &[v1::StoredHit], now: Timestamp) -> String {
@@ -76,7 +78,7 @@ pub(super) fn hits(hits: &[v1::StoredHit], now: Timestamp) -> String {
             text(&hit.request_id),
         ]);
     }
-    render(&table)
+    render(&mut table)
 }
 
 pub(super) fn attack(attack: &v1::Attack, latest: &[v1::StoredHit], now: Timestamp) -> String {
@@ -109,7 +111,7 @@ pub(super) fn attack(attack: &v1::Attack, latest: &[v1::StoredHit], now: Timesta
     for (name, value) in rows {
         table.add_row([name.to_owned(), value]);
     }
-    format!("{}\n\nLatest hits\n{}", render(&table), hits(latest, now))
+    format!("{}\n\nLatest hits\n{}", render(&mut table), hits(latest, now))
 }
 
 /// The status as words.
@@ -188,7 +190,10 @@ fn right(table: &mut Table, columns: &[usize]) {
 }
 
 /// The table without the blanks that fill up lines.
-fn render(table: &Table) -> String {
+fn render(table: &mut Table) -> String {
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
     let text = table.to_string();
     let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
     lines.join("\n")

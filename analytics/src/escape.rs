@@ -7,7 +7,7 @@
 ///
 /// Control, format and other unprintable characters become escapes, bytes that are not UTF-8 become `\xNN`, a
 /// backslash is doubled. Cut text ends in `…`.
-pub(super) fn bytes(bytes: &[u8], max_chars: usize) -> String {
+pub(crate) fn bytes(bytes: &[u8], max_chars: usize) -> String {
     let mut text = String::new();
     let mut room = max_chars;
     for chunk in bytes.utf8_chunks() {
@@ -26,6 +26,11 @@ pub(super) fn bytes(bytes: &[u8], max_chars: usize) -> String {
     text
 }
 
+/// A message in which nothing needs to be told apart: as [`bytes`], but backslashes stay single.
+pub(crate) fn message(text: &str, max_chars: usize) -> String {
+    bytes(text.as_bytes(), max_chars).replace(r"\\", r"\")
+}
+
 fn escaped(char: char) -> String {
     match char {
         // These need no escape outside of quotes.
@@ -38,7 +43,7 @@ fn escaped(char: char) -> String {
 /// JSON text with everything but printable characters escaped.
 ///
 /// `json` comes from a serialiser, which leaves all but C0 control characters as they are.
-pub(super) fn json(json: &str) -> String {
+pub(crate) fn json(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for char in json.chars() {
         if char.is_ascii() && char != '\x7f' || escaped(char).len() == char.len_utf8() {
