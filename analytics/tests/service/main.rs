@@ -3,4 +3,7 @@
 mod running;
 mod sample;
 
+mod command_line;
+mod hostile;
+mod kill;
 mod live;

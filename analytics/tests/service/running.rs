@@ -59,9 +59,16 @@ impl Running {
 
     /// Starts with more arguments.
     pub(crate) fn start_with(data: &Path, arguments: &[&str]) -> Running {
-        let mut child = serve(data).args(arguments).spawn().expect("the program starts");
-        let stderr = child.stderr.take().expect("stderr is piped");
+        let child = serve(data).args(arguments).spawn().expect("the program starts");
         let (lines, log) = channel();
+        let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
+        let mut running = Running {
+            child,
+            log,
+            grpc: unknown,
+            metrics: unknown,
+        };
+        let stderr = running.child.stderr.take().expect("stderr is piped");
         std::thread::spawn(move || {
             // Reading to the end keeps the program from blocking on a full pipe.
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
@@ -71,18 +78,16 @@ impl Running {
         let mut seen = Vec::new();
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let Ok(line) = log.recv_timeout(deadline.saturating_duration_since(Instant::now())) else {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Ok(line) = running.log.recv_timeout(left) else {
                 panic!("the program does not serve; it said {seen:#?}");
             };
             let entry: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
             if entry["message"] == "Serving." {
                 let address = |name: &str| entry[name].as_str().unwrap().parse().unwrap();
-                return Running {
-                    grpc: address("address"),
-                    metrics: address("metrics_address"),
-                    child,
-                    log,
-                };
+                running.grpc = address("address");
+                running.metrics = address("metrics_address");
+                return running;
             }
             seen.push(line);
         }

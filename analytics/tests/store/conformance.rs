@@ -1,0 +1,142 @@
+//! Every store answers as the oracle does.
+
+use std::time::Duration;
+
+use analytics::{
+    hit::AttackTypeCode,
+    store::{Applied, AttackCursor, Filter, Paged, Retention, Store, StoreError, sqlite::SqliteStore},
+};
+use jiff::SignedDuration;
+use proptest::prelude::*;
+
+use crate::{oracle::Oracle, world};
+
+fn filter() -> impl Strategy<Value = Filter> {
+    let time = || {
+        let hours = 0i64..11;
+        prop::option::of(hours.prop_map(|hours| world::start() + SignedDuration::from_hours(hours)))
+    };
+    let types = prop::collection::vec(prop::sample::select(&world::TYPES[..]), 0..3);
+    let hosts = prop::option::of(prop::sample::select(&["a", "b", "none"][..]));
+    (types, hosts, prop::option::of(0u8..7), time(), time()).prop_map(|(types, host, source, since, until)| Filter {
+        attack_types: types
+            .into_iter()
+            .map(|code| AttackTypeCode::new(code).unwrap())
+            .collect(),
+        host: host.map(|host| host.as_bytes().to_vec()),
+        remote_addr: source.map(world::address),
+        since,
+        until,
+    })
+}
+
+async fn all_attacks(
+    store: &impl Store,
+    filter: &Filter,
+    limit: usize,
+) -> Vec<Paged<analytics::attack::Attack, AttackCursor>> {
+    let mut pages = Vec::new();
+    let mut after = None;
+    loop {
+        let page = store.attacks(filter.clone(), after, limit).await.unwrap();
+        after = page.next;
+        pages.push(page);
+        if after.is_none() {
+            return pages;
+        }
+    }
+}
+
+/// Asks both stores the same and compares.
+async fn compare(oracle: &Oracle, store: &SqliteStore, filters: &[Filter], limit: usize) -> Result<(), TestCaseError> {
+    let everything = oracle
+        .attacks(Filter::default(), None, usize::MAX)
+        .await
+        .unwrap()
+        .entries;
+    for filter in filters {
+        let expected = all_attacks(oracle, filter, limit).await;
+        prop_assert_eq!(all_attacks(store, filter, limit).await, expected, "{:?}", filter);
+        let some = everything.first().map(|attack| attack.id);
+        for attack in [None, some] {
+            let mut after = None;
+            loop {
+                let expected = oracle.hits(filter.clone(), attack, after, limit).await.unwrap();
+                let found = store.hits(filter.clone(), attack, after, limit).await.unwrap();
+                prop_assert_eq!(&found, &expected, "{:?}", filter);
+                after = expected.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+        }
+    }
+    for attack in &everything {
+        prop_assert_eq!(store.attack(attack.id).await.unwrap(), Some(attack.clone()));
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn sqlite_answers_as_the_oracle_does(
+        batches in world::batches(),
+        filters in prop::collection::vec(filter(), 1..6),
+        limit in 1usize..20,
+        max_age_hours in 0u64..12,
+    ) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("store.db");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let oracle = Oracle::default();
+            let units = world::store_all(&oracle, &batches).await;
+            let store = SqliteStore::open(&path).unwrap();
+            let made = world::store_all(&store, &batches).await;
+            // Grouping had the same answers from both, so it came to the same units.
+            for (left, right) in units.iter().zip(&made) {
+                prop_assert_eq!(&left.hits, &right.hits);
+                prop_assert_eq!(&left.deltas, &right.deltas);
+                prop_assert_eq!(&left.merges, &right.merges);
+            }
+            // Once more changes nothing, in the same process or in the next one.
+            drop(store);
+            let store = SqliteStore::open(&path).unwrap();
+            for unit in &units {
+                prop_assert_eq!(store.apply(unit.clone()).await.unwrap(), Applied::Already);
+            }
+            prop_assert_eq!(
+                store.applied(world::JOURNAL).await.unwrap(),
+                oracle.applied(world::JOURNAL).await.unwrap()
+            );
+            let slots: Vec<_> = units.iter().flat_map(|unit| &unit.hits).map(|stored| stored.id.slot()).collect();
+            prop_assert_eq!(store.taken(slots.clone()).await.unwrap(), oracle.taken(slots).await.unwrap());
+            compare(&oracle, &store, &filters, limit).await?;
+
+            let retention = Retention {
+                max_bytes: u64::MAX,
+                max_age: Duration::from_secs(max_age_hours * 3600),
+            };
+            let now = world::start() + SignedDuration::from_hours(10);
+            oracle.retain(retention, now).await.unwrap();
+            while store.retain(retention, now).await.unwrap().more {}
+            compare(&oracle, &store, &filters, limit).await?;
+            Ok(())
+        })?;
+    }
+}
+
+#[tokio::test]
+async fn units_with_a_gap_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("store.db")).unwrap();
+    let oracle = Oracle::default();
+    let units = world::store_all(&oracle, &vec![Vec::new(); 3]).await;
+    let error = store.apply(units[1].clone()).await.unwrap_err();
+    assert!(matches!(error, StoreError::Gap { .. }), "{error}");
+    for unit in units {
+        assert_eq!(store.apply(unit).await.unwrap(), Applied::Now);
+    }
+}
