@@ -169,6 +169,16 @@ fn refused_update_leaves_the_last_good_configuration_in_force() {
 }
 
 #[test]
+fn restart_after_a_crash_finds_its_leftovers() {
+    let (app, _requests) = application();
+    let envoy = Deployment::new(sidecar(app)).start().crash_and_restart();
+    let ports = envoy.deployment.sidecar.ports;
+    assert_eq!(envoy.get(ports.status, "/healthz", "").status, 200);
+    // The socket of the first life was still there.
+    assert_eq!(envoy.get(ports.metrics, envoy::METRICS_PATH, "").status, 200);
+}
+
+#[test]
 fn missing_module_is_not_healthy() {
     let (app, _requests) = application();
     let deployment = Deployment::new(sidecar(app));

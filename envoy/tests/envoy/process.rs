@@ -82,28 +82,23 @@ impl Deployment {
     /// Starts Envoy and waits until its status listener answers anything at all.
     pub(crate) fn start(self) -> Envoy {
         let log = self.folder.path().join("envoy.log");
-        let file = fs::File::create(&log).unwrap();
-        let child = self
-            .command()
+        let mut envoy = Envoy {
+            child: self.spawn(&log),
+            deployment: self,
+            log,
+        };
+        envoy.wait_until_listening();
+        envoy
+    }
+
+    fn spawn(&self, log: &Path) -> Child {
+        let file = fs::File::create(log).unwrap();
+        self.command()
             .stdin(Stdio::null())
             .stdout(file.try_clone().unwrap())
             .stderr(file)
             .spawn()
-            .unwrap();
-        let mut envoy = Envoy {
-            deployment: self,
-            child,
-            log,
-        };
-        let started = Instant::now();
-        while TcpStream::connect(local(envoy.deployment.sidecar.ports.status)).is_err() {
-            assert!(started.elapsed() < DEADLINE, "not listening:\n{}", envoy.log());
-            if let Some(status) = envoy.child.try_wait().unwrap() {
-                panic!("Envoy ended with {status}:\n{}", envoy.log());
-            }
-            std::thread::sleep(POLL_INTERVAL);
-        }
-        envoy
+            .unwrap()
     }
 }
 
@@ -115,6 +110,26 @@ pub(crate) struct Envoy {
 }
 
 impl Envoy {
+    /// Ends Envoy without warning and starts it again on the same files.
+    pub(crate) fn crash_and_restart(mut self) -> Envoy {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.child = self.deployment.spawn(&self.log);
+        self.wait_until_listening();
+        self
+    }
+
+    fn wait_until_listening(&mut self) {
+        let started = Instant::now();
+        while TcpStream::connect(local(self.deployment.sidecar.ports.status)).is_err() {
+            assert!(started.elapsed() < DEADLINE, "not listening:\n{}", self.log());
+            if let Some(status) = self.child.try_wait().unwrap() {
+                panic!("Envoy ended with {status}:\n{}", self.log());
+            }
+            std::thread::sleep(POLL_INTERVAL);
+        }
+    }
+
     /// Everything that Envoy has written.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap()
