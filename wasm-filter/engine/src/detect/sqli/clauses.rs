@@ -28,6 +28,7 @@ impl Walk<'_, '_> {
         let start = self.token.start;
         self.top.awaits_select = false;
         self.top.begin_condition(None);
+        self.top.item = Class::None;
         self.top.clause = Clause::Items;
         self.top.has_alias = false;
         self.top.select = Some(Select {
@@ -46,7 +47,7 @@ impl Walk<'_, '_> {
 
     /// Counts the item of a list, or the table, that ends here.
     pub(super) fn end_item(&mut self) {
-        let class = self.top.current.max(self.top.left);
+        let class = std::mem::take(&mut self.top.item);
         if class != Class::None
             && let Some(select) = &mut self.top.select
         {
@@ -61,7 +62,15 @@ impl Walk<'_, '_> {
             }
         }
         match self.top.clause {
-            Clause::Order if class == Class::Constant => {
+            Clause::Limit if class == Class::Constant => {
+                if let Some(select) = &mut self.top.select {
+                    select.is_hard = true;
+                }
+            }
+            Clause::Order
+                if class == Class::Constant
+                    && matches!(self.previous, Kind::Number { .. } | Kind::Word(Word::Direction)) =>
+            {
                 self.facts.add(Fact::OrderPosition, self.top.start..self.token.start);
             }
             Clause::Order if class == Class::Telling => {
@@ -95,7 +104,9 @@ impl Walk<'_, '_> {
         match select.purpose {
             _ if select.n_items == 0 => {}
             // `union select 5 countries from …`
-            Purpose::Union if select.is_hard && (is_list || select.has_table || select.n_bare_aliases == 0) => {
+            Purpose::Union
+                if select.is_hard && !is_prose && (is_list || select.has_table || select.n_bare_aliases == 0) =>
+            {
                 self.facts.add(Fact::Union, span);
             }
             Purpose::Union if select.has_table || select.n_items > 1 => self.facts.add(Fact::UnionNames, span),
@@ -237,6 +248,12 @@ impl Walk<'_, '_> {
         if word == Word::For && matches!(self.top.opener, Opener::Call(_)) {
             self.expect = Expect::Operand;
             return Step::On;
+        }
+        const WHAT: &[&[u8]] = &[
+            b"update", b"in", b"share", b"xml", b"json", b"browse", b"key", b"no", b"read",
+        ];
+        if !WHAT.iter().any(|word| self.text().eq_ignore_ascii_case(word)) {
+            return Step::Break;
         }
         for _ in 0..3 {
             match self.token.kind {

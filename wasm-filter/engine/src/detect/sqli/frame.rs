@@ -10,12 +10,12 @@ pub(super) enum Class {
     None,
     /// A number, literal, `null`, `true` or `false`.
     Constant,
+    /// A parenthesised comparison of constants.
+    Settled,
     /// A column, an alias or a user variable.
     Name,
     /// A call that other languages know as well.
     Common,
-    /// A parenthesised comparison of constants.
-    Settled,
     /// A call that SQL alone knows, a variable of the server, or a subselect.
     Telling,
 }
@@ -112,6 +112,10 @@ pub(super) struct Frame {
     pub(super) is_compared: bool,
     /// The operand being read.
     pub(super) current: Class,
+    /// The strongest operand of the item or table being read.
+    pub(super) item: Class,
+    /// The strongest operand of the level.
+    pub(super) strongest: Class,
     /// Whether any operator but a comparison joined constants.
     pub(super) has_arithmetic: bool,
     /// `between` that wait for their `and`.
@@ -143,6 +147,8 @@ impl Frame {
     /// Takes an operand in.
     pub(super) fn operand(&mut self, class: Class) {
         self.current = self.current.max(class);
+        self.strongest = self.strongest.max(class);
+        self.item = self.item.max(class);
         self.n_operands = self.n_operands.saturating_add(1);
     }
 

@@ -138,6 +138,12 @@ fn counts(origin: &Origin<'_>, outcome: &Outcome, fact: Fact) -> bool {
                     _ => true,
                 }
         }
+        // `the teachers' union select members from …`
+        Fact::UnionNames
+            if is_literal && outcome.ending == Ending::Complete && prefix.iter().any(u8::is_ascii_alphabetic) =>
+        {
+            false
+        }
         Fact::Comparison
         | Fact::NamesComparison
         | Fact::StackedNames

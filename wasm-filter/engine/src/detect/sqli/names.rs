@@ -214,7 +214,6 @@ pub(super) fn function(name: &[u8]) -> Function {
         | b"datalength"
         | b"bin"
         | b"conv"
-        | b"strcmp"
         | b"strpos"
         | b"instr"
         | b"locate"
@@ -309,7 +308,15 @@ pub(super) fn is_catalog(name: &[u8]) -> bool {
         b"sysmaster",
         b"systables",
         b"domain.",
-        b"sys.",
+        b"sys.tables",
+        b"sys.objects",
+        b"sys.columns",
+        b"sys.databases",
+        b"sys.schemas",
+        b"sys.sql_logins",
+        b"sys.syslogins",
+        b"sys.user$",
+        b"sys.schema_table_statistics",
     ];
     SCHEMAS.iter().any(|schema| {
         let Some((head, tail)) = name.split_at_checked(schema.len()) else {

@@ -36,7 +36,7 @@ stamps! {
     ERROR 2013 "error-channel" 100 "A call fails with a message that quotes data.";
     OUTSIDE 2014 "outside-access" 100 "The query reaches for files, the network or programs of the database server.";
     SERVER 2015 "server-question" 60 "The query asks about the server, its user or its database.";
-    TEXT 2016 "text-function" 60 "SQL functions build a string without quotes or read one letter by letter.";
+    TEXT 2016 "text-function" 40 "SQL functions build a string without quotes or read one letter by letter.";
     CONDITION 2017 "constant-branch" 100 "A conditional function branches on a comparison of constants.";
     SUBSELECT 2018 "subselect" 80 "A complete subselect stands inside of an expression.";
     SUBSELECT_CONSTANT 2019 "subselect-constant" 60 "A subselect of a constant stands inside of an expression.";

@@ -51,7 +51,9 @@ impl Walk<'_, '_> {
             Word::Waitfor => self.waitfor(start),
             Word::Shutdown => {
                 self.bump();
-                if self.is_stacked {
+                let is_end =
+                    matches!(self.token.kind, Kind::End | Kind::Comment | Kind::Semicolon) || self.is_name(b"with");
+                if self.is_stacked && is_end {
                     self.facts.add(Fact::Stacked, start..self.token.start);
                 }
                 self.operator()
@@ -270,7 +272,8 @@ impl Walk<'_, '_> {
             self.bump();
         }
         match self.token.kind {
-            Kind::Open | Kind::Str { .. } => {
+            // Python and PHP have functions of that name.
+            Kind::Open if self.is_stacked => {
                 self.note(start, true);
                 self.expect = Expect::Operand;
                 Step::On
@@ -368,7 +371,7 @@ impl Walk<'_, '_> {
     /// `copy t from program '…'`, `copy (select …) to '…'`
     fn copy(&mut self, start: usize) -> Step {
         self.bump();
-        if self.token.kind == Kind::Open {
+        if self.token.kind == Kind::Open && self.lexer.clone().next_token().kind == Kind::Word(Word::Select) {
             self.expect = Expect::Operand;
             self.note(start, true);
             return Step::On;

@@ -95,6 +95,8 @@ pub(super) struct Walk<'a, 's> {
     pub(super) facts: Facts,
     pub(super) expect: Expect,
     lead: Lead,
+    /// First token's first byte.
+    start: usize,
     n_tokens: u32,
     is_empty: bool,
     /// The operand that follows is a type or a collation.
@@ -122,6 +124,7 @@ pub(super) fn walk(bytes: &[u8], start: usize, lead: Lead, frames: &mut Vec<Fram
         facts: Facts::default(),
         expect: Expect::Operator,
         lead,
+        start: token.start,
         n_tokens: 0,
         is_empty: true,
         skip_operand: false,
@@ -237,15 +240,17 @@ impl Walk<'_, '_> {
             return self.step_union();
         }
         match self.token.kind {
-            Kind::Number { hex } => self.take_operand(if hex { Class::Settled } else { Class::Constant }),
-            Kind::Str { .. } => self.take_operand(Class::Constant),
+            Kind::Number { .. } | Kind::Str { .. } => self.take_operand(Class::Constant),
             Kind::System => {
                 self.facts.add(Fact::Server, self.token.start..self.token.end);
                 self.take_operand(Class::Telling)
             }
             Kind::Variable if self.peek().kind == Kind::Open => self.take_name(),
             Kind::Variable => {
-                let is_first = self.n_tokens <= 1 && self.lead == Lead::Bare;
+                if let Some(select) = &mut self.top.select {
+                    select.is_hard = true;
+                }
+                let is_first = self.is_first_operand();
                 let step = self.take_operand(Class::Name);
                 if is_first {
                     self.first = Class::Constant;
@@ -322,12 +327,18 @@ impl Walk<'_, '_> {
         } else {
             self.top.operand(class);
         }
-        if self.n_tokens <= 1 && self.lead == Lead::Bare && self.first == Class::None {
+        if self.is_first_operand() {
             self.first = class;
         }
         self.expect = Expect::Operator;
         self.bump();
         Step::On
+    }
+
+    /// Whether the value begins with this operand, perhaps with a sign.
+    fn is_first_operand(&self) -> bool {
+        let has_sign = self.n_tokens == 1 && matches!(self.previous, Kind::Sign | Kind::Complement);
+        self.lead == Lead::Bare && (self.n_tokens == 0 || has_sign)
     }
 
     /// A name, perhaps of several parts, perhaps of a function.
@@ -352,7 +363,12 @@ impl Walk<'_, '_> {
         }
         let name = self.lexer.text(start..end);
         if self.token.kind == Kind::Open && kind != Kind::Star {
-            let function = names::function(name);
+            // What follows `::` is a type in SQL; in other languages it is a function.
+            let function = if std::mem::take(&mut self.skip_operand) {
+                Function::Unknown
+            } else {
+                names::function(name)
+            };
             if is_first && self.lead == Lead::Bare {
                 self.first = Class::Common;
             }
@@ -361,7 +377,7 @@ impl Walk<'_, '_> {
         if is_first && self.lead == Lead::Bare {
             self.first = Class::Name;
         }
-        if self.top.clause == Clause::Tables && names::is_catalog(name) {
+        if self.top.clause == Clause::Tables && self.top.select.is_some() && names::is_catalog(name) {
             self.facts.add(Fact::Catalog, start..end);
         }
         // Some questions about the server need no parentheses.
@@ -450,7 +466,7 @@ impl Walk<'_, '_> {
             }
         }
         // A value that begins with a group is no prose.
-        if was_group && self.frames.is_empty() && self.first == Class::None && class != Class::Name {
+        if was_group && self.frames.is_empty() && start == self.start && class != Class::Name {
             self.first = Class::Constant;
         }
         self.expect = Expect::Operator;
@@ -461,13 +477,21 @@ impl Walk<'_, '_> {
     /// What a completed call tells.
     fn call(&mut self, function: Function, span: Range<usize>, has_arguments: bool) -> Class {
         let (fact, class) = match function {
-            Function::Time => (Fact::Time, Class::Telling),
-            Function::Error => (Fact::Error, Class::Telling),
-            Function::Outside => (Fact::Outside, Class::Telling),
             Function::Server => {
+                let takes_arguments = self.lexer.text(span.clone()).contains(&b'_');
+                if has_arguments && !takes_arguments {
+                    return Class::Common;
+                }
                 self.facts.add(Fact::Server, span);
                 return Class::Telling;
             }
+            // `sleep(delay)` is a line of a program.
+            _ if self.lead != Lead::Literal && self.top.strongest == Class::Name && !self.top.is_settled => {
+                return Class::Common;
+            }
+            Function::Time => (Fact::Time, Class::Telling),
+            Function::Error => (Fact::Error, Class::Telling),
+            Function::Outside => (Fact::Outside, Class::Telling),
             Function::Text => (Fact::Text, Class::Telling),
             Function::Condition if self.top.is_settled => (Fact::Condition, Class::Telling),
             Function::Condition | Function::Common => return Class::Common,
@@ -492,7 +516,12 @@ impl Walk<'_, '_> {
                 self.top.compare();
                 self.expect_operand()
             }
-            Kind::Sign | Kind::Arithmetic | Kind::Assign | Kind::Complement | Kind::Star => {
+            // PostgreSQL's match; `!` is no binary operator.
+            Kind::Complement if self.n_tokens > 0 => {
+                self.top.compare();
+                self.expect_operand()
+            }
+            Kind::Sign | Kind::Arithmetic | Kind::Assign | Kind::Star => {
                 self.top.has_arithmetic = true;
                 self.expect_operand()
             }
@@ -503,6 +532,8 @@ impl Walk<'_, '_> {
             Kind::Bars | Kind::Ampersands => self.link(true),
             Kind::Comma => self.comma(),
             Kind::Close => self.close(),
+            // `openrowset('provider', 'host';'user';'password', …)`
+            Kind::Semicolon if matches!(self.top.opener, Opener::Call(_)) => self.comma(),
             Kind::Semicolon => self.semicolon(),
             Kind::Word(word) => self.step_operator_word(word),
             Kind::Str { .. } => match self.previous {
@@ -552,7 +583,6 @@ impl Walk<'_, '_> {
 
     /// Reads on as if there were a `+`.
     fn juxtapose(&mut self) -> Step {
-        self.top.has_arithmetic = true;
         self.expect = Expect::Operand;
         Step::On
     }
@@ -602,14 +632,14 @@ impl Walk<'_, '_> {
             Word::If if self.peek().kind == Kind::Open && (self.n_tokens == 0 || self.is_spaced()) => self.juxtapose(),
             Word::Case => self.juxtapose(),
             // T-SQL needs no semicolon between statements.
-            Word::Waitfor | Word::Exec | Word::Declare | Word::Shutdown if self.frames.is_empty() => {
+            Word::Waitfor | Word::Exec | Word::Declare if self.frames.is_empty() => {
                 self.is_stacked = true;
                 self.expect = Expect::Statement;
                 Step::On
             }
             // `21 update t set …`: T-SQL needs none after an expression either.
             Word::Update | Word::Insert | Word::Delete | Word::Define | Word::If | Word::While | Word::Begin
-                if self.frames.is_empty() && self.n_tokens <= 2 && self.lead != Lead::Opaque =>
+                if self.frames.is_empty() && self.n_tokens <= 2 && self.lead == Lead::Bare =>
             {
                 self.is_stacked = true;
                 self.expect = Expect::Statement;
@@ -697,8 +727,7 @@ impl Walk<'_, '_> {
         let (low, high) = (left.min(right), left.max(right));
         let compared = self.top.is_compared && low != Class::None;
         let Some(link) = self.top.link.take() else {
-            if compared && high <= Class::Settled && low != Class::Name && high != Class::Name && high != Class::Common
-            {
+            if compared && high <= Class::Settled {
                 self.top.is_settled = true;
             }
             if self.frames.is_empty()
@@ -718,6 +747,8 @@ impl Walk<'_, '_> {
             (true, Class::Constant | Class::Settled, Class::Constant | Class::Settled) => Fact::Tautology,
             (true, _, _) if self.top.has_double_equals => return,
             (true, Class::Name, Class::Name) => Fact::NamesComparison,
+            // Programming languages write that, too.
+            (true, _, _) if link.is_symbol => Fact::NamesComparison,
             (true, _, _) => Fact::Comparison,
             (false, _, Class::Settled) if self.top.is_settled => Fact::Tautology,
             (false, _, Class::Constant | Class::Settled) if link.is_symbol => Fact::Bars,
