@@ -129,7 +129,9 @@ pub(crate) fn scan(value: &Value<'_>, classes: &Classes, scratch: &mut Scratch, 
         return;
     }
     sqli::scan(value, &mut scratch.sqli, fuel, signs);
-    xss::scan(value, &mut scratch.xss, fuel, signs);
+    if xss::may_match(classes) {
+        xss::scan(value, &mut scratch.xss, fuel, signs);
+    }
     if rce::may_match(classes) {
         rce::scan(value, &mut scratch.rce, fuel, signs);
     }

@@ -80,7 +80,7 @@ pub(crate) fn decode(input: &[u8], out: &mut Vec<u8>) -> bool {
 }
 
 /// Decodes a reference after its `&`. Returns how many bytes it took after the `&`, 0 for none.
-fn reference(tail: &[u8], out: &mut Vec<u8>) -> usize {
+pub(crate) fn reference(tail: &[u8], out: &mut Vec<u8>) -> usize {
     let semicolon = |at: usize| usize::from(tail.get(at) == Some(&b';'));
     match tail {
         [b'#', b'x' | b'X', digits @ ..] => {
