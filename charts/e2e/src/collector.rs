@@ -1,7 +1,7 @@
 //! A real `ReportService` that keeps what it is told.
 
 use std::{
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -57,6 +57,12 @@ impl Collector {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// An address on which nobody listens at this moment, for a collector that starts later.
+    pub async fn free_address() -> anyhow::Result<SocketAddr> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        Ok(listener.local_addr()?)
     }
 
     /// Every batch so far.

@@ -32,6 +32,8 @@ pub struct Setup {
     pub module: Module,
     /// Worker threads.
     pub concurrency: usize,
+    /// Plugin configuration in place of [`Setup::filter`], for what its type cannot express.
+    pub raw_filter: Option<String>,
     /// Whether `allow_on_headers_stop_iteration` is set and the filter told so. False is how a mesh runs the filter.
     pub hold_headers: bool,
 }
@@ -46,6 +48,7 @@ impl Setup {
             filter,
             module: Module::Shipped,
             concurrency: 1,
+            raw_filter: None,
             hold_headers: true,
         }
     }
@@ -93,7 +96,10 @@ impl Proxy {
         let mut bootstrap: Value = serde_json::from_str(&envoy::bootstrap(&sidecar).to_json())?;
         edit_bootstrap(&mut bootstrap);
         fs::write(sidecar.paths.bootstrap(), bootstrap.to_string())?;
-        write_filter(&folder, &sidecar, setup.hold_headers)?;
+        match &setup.raw_filter {
+            Some(text) => write_raw_filter(&folder, &sidecar, setup.hold_headers, text)?,
+            None => write_filter(&folder, &sidecar, setup.hold_headers)?,
+        }
         let child = Command::new(envoy_binary()?)
             .args(["--config-path", &sidecar.paths.bootstrap()])
             .args(["--service-node", "node-of-the-test"])
@@ -165,9 +171,12 @@ impl Proxy {
 
     /// Puts a document into force that our own types cannot express.
     pub fn update_raw(&self, plugin_configuration: &str) -> anyhow::Result<()> {
-        let mut resource = filter_document(&self.sidecar, self.setup.hold_headers)?;
-        resource["resources"][0]["typed_config"]["config"]["configuration"]["value"] = plugin_configuration.into();
-        move_in(&self.folder, &self.sidecar, &resource)
+        write_raw_filter(
+            &self.folder,
+            &self.sidecar,
+            self.setup.hold_headers,
+            plugin_configuration,
+        )
     }
 
     /// Asks the admin interface.
@@ -238,6 +247,12 @@ fn filter_document(sidecar: &Sidecar, hold_headers: bool) -> anyhow::Result<Valu
 
 fn write_filter(folder: &TempDir, sidecar: &Sidecar, hold_headers: bool) -> anyhow::Result<()> {
     move_in(folder, sidecar, &filter_document(sidecar, hold_headers)?)
+}
+
+fn write_raw_filter(folder: &TempDir, sidecar: &Sidecar, hold_headers: bool, text: &str) -> anyhow::Result<()> {
+    let mut resource = filter_document(sidecar, hold_headers)?;
+    resource["resources"][0]["typed_config"]["config"]["configuration"]["value"] = text.into();
+    move_in(folder, sidecar, &resource)
 }
 
 /// Moves a filter resource to where Envoy watches, as Kubernetes does.
