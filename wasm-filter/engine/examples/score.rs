@@ -3,7 +3,8 @@
 //! DIR holds `*.jsonl.gz`, one request per line: `id`, `source`, `category`, `label` (`attack` or `benign`), `method`,
 //! `path`, `headers` (pairs) and `body_b64`; strings are wire bytes read as Latin-1. Prints the rate of true and false
 //! positives per source, and the mean over sources so that long lists do not drown short ones. FILE receives what
-//! attacks were missed and what harmless requests were refused, with the verdict.
+//! attacks were missed and what harmless requests were refused, with the verdict. Also counts requests whose verdict
+//! differs without the prefilter: there must be none.
 
 #![allow(clippy::print_stdout, clippy::expect_used, clippy::panic)]
 
@@ -55,11 +56,17 @@ fn main() {
     let mut sources: BTreeMap<String, Counts> = BTreeMap::new();
     let mut categories: BTreeMap<String, Counts> = BTreeMap::new();
     let mut busy = Duration::ZERO;
+    let unfiltered = Engine::new(Limits::default()).without_prefilter();
+    let mut n_hidden = 0;
     for labelled in read(Path::new(&dir)) {
         let wire = Wire::of(&labelled);
         let started = Instant::now();
         let inspection = wire.inspect(&engine, &mut scratch);
         busy += started.elapsed();
+        if *inspection.verdict() != *wire.inspect(&unfiltered, &mut scratch).verdict() {
+            n_hidden += 1;
+            println!("the prefilter changes the verdict of {}", labelled.id);
+        }
         let is_found = !inspection.verdict().is_clean();
         let is_attack = labelled.label == "attack";
         let source = sources.entry(labelled.source.clone()).or_default();
@@ -96,6 +103,7 @@ fn main() {
         "{n_requests} requests, {:.1} µs each",
         busy.as_secs_f64() * 1e6 / f64::from(n_requests.max(1))
     );
+    println!("{n_hidden} verdicts changed by the prefilter");
     macro_rates(&sources);
 }
 

@@ -128,7 +128,9 @@ pub(crate) fn scan(value: &Value<'_>, classes: &Classes, scratch: &mut Scratch, 
     if classes.is_plain(value.bytes.len()) {
         return;
     }
-    sqli::scan(value, &mut scratch.sqli, fuel, signs);
+    if sqli::may_match(classes) {
+        sqli::scan(value, &mut scratch.sqli, fuel, signs);
+    }
     if xss::may_match(classes) {
         xss::scan(value, &mut scratch.xss, fuel, signs);
     }

@@ -98,10 +98,21 @@ impl Classes {
 const MAX_PLAIN_BYTES: usize = 64;
 
 impl Classes {
-    /// Whether a value of so many bytes is letters, digits, spaces, `_` and `-` without a keyword or a telling pair:
-    /// a word, a number, an identifier, a date. No detector reports on one.
+    /// Whether a value of so many bytes is a word, a number, an identifier, a date or a phrase without a keyword or a
+    /// telling pair. No detector reports on one.
     pub(crate) fn is_plain(&self, n_bytes: usize) -> bool {
-        const PLAIN: u64 = byte::LOWER | byte::UPPER | byte::DIGIT | byte::SPACE | byte::UNDERSCORE | byte::MINUS;
+        const PLAIN: u64 = byte::LOWER
+            | byte::UPPER
+            | byte::DIGIT
+            | byte::SPACE
+            | byte::UNDERSCORE
+            | byte::MINUS
+            | byte::PLUS
+            | byte::DOT
+            | byte::COMMA
+            | byte::COLON
+            | byte::AT
+            | byte::QUESTION;
         n_bytes <= MAX_PLAIN_BYTES && self.bytes & !PLAIN == 0 && self.pairs == 0 && self.words == 0
     }
 }
@@ -143,6 +154,35 @@ mod tests {
             let classes = Classes::of(value.as_bytes());
             assert_eq!(classes.pairs, 0, "{value}");
             assert_eq!(classes.words, 0, "{value}");
+        }
+    }
+
+    #[test]
+    fn phrases_are_plain_and_payloads_of_letters_are_not() {
+        let is_plain = |value: &str| Classes::of(value.as_bytes()).is_plain(value.len());
+        for value in [
+            "",
+            "blue",
+            "Walking shoe, size 36",
+            "ada@example.com",
+            "2024-01-01 12:30:00",
+            "-7.5",
+            "+49 30 1",
+        ] {
+            assert!(is_plain(value), "{value}");
+        }
+        for value in [
+            "rO0ABXNyABdqYXZh",
+            "aced0005770400",
+            "1 or 2",
+            "whoami",
+            "a..b",
+            "a--b",
+            "x'y",
+            "a/b",
+            "0x41",
+        ] {
+            assert!(!is_plain(value), "{value}");
         }
     }
 }

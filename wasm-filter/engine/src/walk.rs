@@ -119,6 +119,15 @@ impl<'w> Walk<'w> {
         self.decode(bytes, place, &classes, depth);
     }
 
+    /// Counts a value that its parser knows to carry nothing, such as a number.
+    fn inert(&mut self, bytes: &[u8], place: Place) {
+        if self.count_point(bytes.len())
+            && let Some(trace) = &mut self.trace
+        {
+            trace(&self.scratch.point, &Value { bytes, place });
+        }
+    }
+
     /// As [`Walk::value`], for a value that many requests carry alike and that is no secret.
     pub(crate) fn common_value(&mut self, bytes: &[u8], place: Place) {
         // Tests that look at every value must see every value.
@@ -390,6 +399,10 @@ impl json::Sink for Members<'_, '_> {
     }
 
     fn literal(&mut self, value: &[u8]) {
+        self.walk.inert(value, self.place);
+    }
+
+    fn garbage(&mut self, value: &[u8]) {
         self.walk.value(value, self.place, self.depth);
     }
 
@@ -410,6 +423,7 @@ impl json::Sink for Nothing {
     fn item(&mut self, _index: u32) {}
     fn string(&mut self, _value: &[u8]) {}
     fn literal(&mut self, _value: &[u8]) {}
+    fn garbage(&mut self, _value: &[u8]) {}
     fn end(&mut self) {}
     fn wants_more(&self) -> bool {
         true

@@ -15,8 +15,10 @@ pub(crate) trait Sink {
     fn item(&mut self, index: u32);
     /// The value of a member, an item or the whole document: a string, unescaped.
     fn string(&mut self, value: &[u8]);
-    /// The value of a member, an item or the whole document: anything else, as written.
+    /// The value of a member, an item or the whole document: a number, `true`, `false` or `null`, as written.
     fn literal(&mut self, value: &[u8]);
+    /// The value of a member, an item or the whole document: something that is not JSON, as written.
+    fn garbage(&mut self, value: &[u8]);
     /// The last member or item ends. Missing for what is still open when a document is cut.
     fn end(&mut self);
     /// Whether to go on. False once a limit is reached.
@@ -260,7 +262,7 @@ impl<'i> Parser<'i, '_> {
                 if self.open.len() == MAX_NESTING {
                     self.outcome.is_too_deep = true;
                     self.lenient(false);
-                    sink.literal(self.advance(self.rest.len()));
+                    sink.garbage(self.advance(self.rest.len()));
                 } else {
                     self.advance(1);
                     self.open.push(if first == b'{' { OBJECT } else { 0 });
@@ -284,8 +286,12 @@ impl<'i> Parser<'i, '_> {
                     .unwrap_or(self.rest.len());
                 // At least one byte, so that the parser always moves.
                 let literal = self.advance(n_bytes.max(1)).trim_ascii_end();
-                self.lenient(is_json_literal(literal));
-                sink.literal(literal);
+                if is_json_literal(literal) {
+                    sink.literal(literal);
+                } else {
+                    self.lenient(false);
+                    sink.garbage(literal);
+                }
             }
         }
         if !self.open.is_empty() {

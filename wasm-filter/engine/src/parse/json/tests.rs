@@ -28,6 +28,10 @@ impl Sink for Printer {
         self.lines += &format!("{} = {}\n", self.path.join("/"), String::from_utf8_lossy(value));
     }
 
+    fn garbage(&mut self, value: &[u8]) {
+        self.literal(value);
+    }
+
     fn end(&mut self) {
         self.path.pop().expect("as many ends as beginnings");
     }
