@@ -1,6 +1,9 @@
 //! Opening SQLite files: the same settings and the same version check for every file.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
@@ -80,6 +83,8 @@ pub fn open(path: &Path, schema: Schema) -> Result<Connection, OpenError> {
         return Err(OpenError::Foreign { path: path.to_owned() });
     }
     let prepare = |connection: &mut Connection| -> Result<(), rusqlite::Error> {
+        // The folder is ours alone; only someone with a database tool can hold a lock.
+        connection.busy_timeout(Duration::from_secs(1))?;
         // Both work only before the first table is made.
         connection.pragma_update(None, "page_size", 8192)?;
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
@@ -105,7 +110,7 @@ pub fn open_reader(path: &Path) -> Result<Connection, OpenError> {
     let open = || {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)?;
-        connection.busy_timeout(std::time::Duration::from_secs(5))?;
+        connection.busy_timeout(Duration::from_secs(5))?;
         connection.set_prepared_statement_cache_capacity(64);
         Ok(connection)
     };

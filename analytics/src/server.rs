@@ -148,12 +148,14 @@ pub async fn serve(options: Options, stop: impl Future<Output = ()> + Send) -> R
     }
 
     info!("Stopping: finishing requests and emptying the spool.");
+    // Requests that do not end, such as a watch on health, must not take the time that emptying the spool needs.
+    let requests_deadline = Instant::now() + drain_timeout / 2;
     let deadline = Instant::now() + drain_timeout;
-    let left = || deadline.saturating_duration_since(Instant::now());
+    let left = |deadline: Instant| deadline.saturating_duration_since(Instant::now());
     health_watch.abort();
     set_status(&health, ServingStatus::NotServing).await;
     stopping.send_replace(true);
-    if !grpc.is_finished() && timeout(left(), &mut grpc).await.is_err() {
+    if !grpc.is_finished() && timeout(left(requests_deadline), &mut grpc).await.is_err() {
         warn!("Some requests did not end in time.");
         grpc.abort();
     }
@@ -161,7 +163,7 @@ pub async fn serve(options: Options, stop: impl Future<Output = ()> + Send) -> R
     let drained = if applier.is_finished() {
         Ok(())
     } else {
-        match timeout(left(), &mut applier).await {
+        match timeout(left(deadline), &mut applier).await {
             Ok(ended) => ended?.map_err(ServeError::from),
             Err(_) => {
                 warn!("The spool did not get empty in time; the rest stays there until the next start.");

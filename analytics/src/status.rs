@@ -1,6 +1,6 @@
 //! The one place where errors become gRPC statuses.
 
-use tonic::{Code, Status};
+use tonic::{Code, Status, metadata::MetadataValue};
 use tracing::error;
 
 use crate::{escape, journal::AppendError, store::StoreError};
@@ -24,7 +24,11 @@ pub(crate) fn of_append(error: &AppendError) -> Status {
         AppendError::Busy | AppendError::Full => Code::ResourceExhausted,
         AppendError::Unavailable => Code::Unavailable,
     };
-    Status::new(code, error.to_string())
+    let mut status = Status::new(code, error.to_string());
+    // Read by gRPC clients that retry by themselves. Source: gRPC proposal A6, "Pushback".
+    let pause = MetadataValue::from_static("1000");
+    status.metadata_mut().insert("grpc-retry-pushback-ms", pause);
+    status
 }
 
 /// The store did not answer. What is wrong inside goes to the log, not to the caller.

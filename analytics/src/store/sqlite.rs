@@ -32,7 +32,7 @@ const READERS: usize = 4;
 /// Longest time a query may take, waiting not counted.
 const QUERY_DEADLINE: Duration = Duration::from_secs(5);
 /// Steps of SQLite's machine between two looks at the clock: well below a millisecond.
-const DEADLINE_CHECK_STEPS: i32 = 10_000;
+const DEADLINE_CHECK_STEPS: i32 = 1000;
 
 /// The embedded store. Clones share it.
 #[derive(Clone, Debug)]
@@ -183,5 +183,37 @@ impl From<rusqlite::Error> for StoreError {
             ) => StoreError::Retry(Box::new(error)),
             _ => StoreError::Fatal(Box::new(error)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_query_that_takes_too_long_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open_with_deadline(&folder.path().join("store.db"), Duration::ZERO).unwrap();
+        let many = "
+            WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)
+            INSERT INTO hit(id, attack, remote_addr) SELECT i, 1, x'04' FROM n";
+        store
+            .write(move |connection| Ok(connection.execute_batch(many)?))
+            .await
+            .unwrap();
+        let filter = Filter {
+            remote_addr: Some([127, 0, 0, 1].into()),
+            ..Filter::default()
+        };
+        let error = store.hits(filter, None, None, 10).await.unwrap_err();
+        assert!(matches!(error, StoreError::Deadline(Duration::ZERO)), "{error}");
+        // The connection goes on to serve.
+        assert_eq!(
+            store
+                .attack(AttackId(Slot::nearest(Timestamp::UNIX_EPOCH).first_id()))
+                .await
+                .unwrap(),
+            None
+        );
     }
 }

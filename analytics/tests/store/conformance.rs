@@ -1,13 +1,14 @@
 //! Every store answers as the oracle does.
 
-use std::time::Duration;
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use analytics::{
-    hit::AttackTypeCode,
-    store::{Applied, AttackCursor, Filter, Paged, Retention, Store, StoreError, sqlite::SqliteStore},
+    hit::{AttackTypeCode, Hit},
+    journal::Position,
+    store::{Applied, AttackCursor, Filter, Paged, Retention, Store, StoreError, WriteUnit, sqlite::SqliteStore},
 };
 use jiff::SignedDuration;
-use proptest::prelude::*;
+use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 
 use crate::{oracle::Oracle, world};
 
@@ -138,5 +139,67 @@ async fn units_with_a_gap_are_refused() {
     assert!(matches!(error, StoreError::Gap { .. }), "{error}");
     for unit in units {
         assert_eq!(store.apply(unit).await.unwrap(), Applied::Now);
+    }
+}
+
+/// A unit that adds hits from these addresses to one attack.
+async fn add_sources(store: &SqliteStore, numbers: std::ops::Range<u32>, at: u64) {
+    let template = world::hit()
+        .new_tree(&mut TestRunner::deterministic())
+        .unwrap()
+        .current();
+    let hits = numbers.map(|number| Hit {
+        remote_addr: Some(IpAddr::from(number.to_be_bytes())),
+        time: world::start() + SignedDuration::from_micros(i64::from(number)),
+        ..template.clone()
+    });
+    let oracle = Oracle::default();
+    let units = world::store_all(&oracle, &[hits.collect()]).await;
+    let mut unit = WriteUnit::clone(&units[0]);
+    unit.after = Position(at);
+    unit.through = Position(at + 1);
+    let known = store.attacks(Filter::default(), None, 1).await.unwrap().entries;
+    if let Some(attack) = known.first() {
+        unit.deltas[0].id = attack.id;
+        unit.hits.iter_mut().for_each(|stored| stored.attack = attack.id);
+    }
+    assert_eq!(store.apply(Arc::new(unit)).await.unwrap(), Applied::Now);
+}
+
+#[tokio::test]
+async fn sources_are_bounded_and_the_smallest_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(&folder.path().join("store.db")).unwrap();
+    add_sources(&store, 600..1500, 0).await;
+    let attack = store
+        .attacks(Filter::default(), None, 1)
+        .await
+        .unwrap()
+        .entries
+        .remove(0);
+    assert_eq!(attack.n_sources, 900);
+    add_sources(&store, 100..400, 1).await;
+    let attack = store.attack(attack.id).await.unwrap().unwrap();
+    assert_eq!((attack.hits, attack.n_sources), (1200, 1000));
+    for (number, kept) in [
+        (100u32, true),
+        (399, true),
+        (600, true),
+        (1299, true),
+        (1300, false),
+        (1499, false),
+    ] {
+        let filter = Filter {
+            remote_addr: Some(IpAddr::from(number.to_be_bytes())),
+            ..Filter::default()
+        };
+        let found = store.attacks(filter.clone(), None, 1).await.unwrap().entries;
+        assert_eq!(!found.is_empty(), kept, "{number}");
+        // Hits are found by any source.
+        assert_eq!(
+            store.hits(filter, None, None, 1).await.unwrap().entries.len(),
+            1,
+            "{number}"
+        );
     }
 }
