@@ -15,10 +15,10 @@ use crate::{
     message::{
         any::Any,
         connection_manager::{
-            AccessLogLine, HeaderMutation, HttpConnectionManager, LogFormat, Mutation, StdoutAccessLog, TrustedCidrs,
-            UpgradeConfig, XffConfig,
+            AccessLogLine, HeaderMutation, HttpConnectionManager, LogFormat, Mutation, RemoveOnMatch, StdoutAccessLog,
+            TrustedCidrs, UpgradeConfig, XffConfig,
         },
-        core::{Address, CidrRange, DataSource, Duration, Extension},
+        core::{Address, CidrRange, DataSource, Duration, Extension, RegexMatcher, StringMatcher},
         listener::Listener,
         route::{Action, DirectResponse, FilterConfig, Route, RouteAction, RouteMatch, VirtualHost},
     },
@@ -50,7 +50,7 @@ const REQUEST_BODY_BUFFER_LIMIT_BYTES: u64 = 2 * BUFFER_LIMIT_BYTES as u64;
 /// Requests to the application.
 pub(super) fn ingress(sidecar: &Sidecar) -> Listener {
     let everything = Route {
-        matches: RouteMatch::Prefix("/"),
+        matches: RouteMatch::everything(),
         action: Action::Route(RouteAction {
             cluster: APP_CLUSTER,
             prefix_rewrite: None,
@@ -70,12 +70,7 @@ pub(super) fn ingress(sidecar: &Sidecar) -> Listener {
                 skip_xff_append: true,
             }),
         }],
-        early_header_mutation_extensions: vec![Extension {
-            name: "envoy.http.early_header_mutation.header_mutation",
-            typed_config: Any::EarlyHeaderMutation(HeaderMutation {
-                mutations: STEERING_HEADERS.map(|remove| Mutation { remove }).into(),
-            }),
-        }],
+        early_header_mutation_extensions: vec![early_mutation(STEERING_HEADERS.map(Mutation::Remove).into())],
         upgrade_configs: vec![UpgradeConfig {
             upgrade_type: "websocket",
         }],
@@ -103,29 +98,36 @@ pub(super) fn ingress(sidecar: &Sidecar) -> Listener {
 /// loaded, Envoy answers 500 here as it does there, and so the pod does not get ready.
 pub(super) fn status(sidecar: &Sidecar) -> Listener {
     let healthy = |path| Route {
-        matches: RouteMatch::Path(path),
+        matches: RouteMatch::get(path),
         action: answer(200, "OK\n"),
         typed_per_filter_config: BTreeMap::new(),
     };
     // Other paths are nobody's business: the filter neither inspects nor reports them.
     let nothing_else = Route {
-        matches: RouteMatch::Prefix("/"),
+        matches: RouteMatch::everything(),
         action: answer(404, "not found\n"),
         typed_per_filter_config: BTreeMap::from([(FILTER_NAME, Any::FilterConfig(FilterConfig { disabled: true }))]),
     };
     let routes = HEALTH_PATHS.into_iter().map(healthy).chain([nothing_else]).collect();
-    let manager = connection_manager(
-        "status",
-        virtual_host("status", routes),
-        vec![wallarm_filter(sidecar), router()],
-    );
+    // Probes say nothing in their headers. Without them a scan of this port is no attack on the application.
+    let every_header = Mutation::RemoveOnMatch(RemoveOnMatch {
+        key_matcher: StringMatcher::SafeRegex(RegexMatcher { regex: "[^:].*" }),
+    });
+    let manager = HttpConnectionManager {
+        early_header_mutation_extensions: vec![early_mutation(vec![every_header])],
+        ..connection_manager(
+            "status",
+            virtual_host("status", routes),
+            vec![wallarm_filter(sidecar), router()],
+        )
+    };
     side_listener("status", sidecar.listen_address, sidecar.ports.status, manager)
 }
 
 /// Prometheus: one path of the admin interface and no other.
 pub(super) fn metrics(sidecar: &Sidecar) -> Listener {
     let prometheus = Route {
-        matches: RouteMatch::Path(METRICS_PATH),
+        matches: RouteMatch::get(METRICS_PATH),
         action: Action::Route(RouteAction {
             cluster: ADMIN_CLUSTER,
             prefix_rewrite: Some("/stats/prometheus"),
@@ -135,7 +137,7 @@ pub(super) fn metrics(sidecar: &Sidecar) -> Listener {
         typed_per_filter_config: BTreeMap::new(),
     };
     let nothing_else = Route {
-        matches: RouteMatch::Prefix("/"),
+        matches: RouteMatch::everything(),
         action: answer(404, "not found\n"),
         typed_per_filter_config: BTreeMap::new(),
     };
@@ -189,6 +191,14 @@ fn trusted_cidrs(sidecar: &Sidecar) -> Vec<CidrRange> {
         prefix_len: cidr.prefix_len(),
     };
     sidecar.trusted_proxies.iter().map(range).collect()
+}
+
+/// Changes request headers before any filter or route sees them.
+fn early_mutation(mutations: Vec<Mutation>) -> Extension {
+    Extension {
+        name: "envoy.http.early_header_mutation.header_mutation",
+        typed_config: Any::EarlyHeaderMutation(HeaderMutation { mutations }),
+    }
 }
 
 fn access_log() -> Extension {

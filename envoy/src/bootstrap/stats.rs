@@ -1,6 +1,9 @@
 //! Which statistics exist and how Prometheus names them.
 
-use crate::message::stats::{ListStringMatcher, StatsConfig, StatsMatcher, StringMatcher, TagSpecifier};
+use crate::message::{
+    core::StringMatcher,
+    stats::{ListStringMatcher, StatsConfig, StatsMatcher, TagSpecifier},
+};
 
 /// Parts of a metric's name that become labels: `wallarm_hits_total.type=sqli` is printed as
 /// `wallarm_hits_total{type="sqli"}`.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{
-    core::{CidrRange, ConfigSource, Duration, Extension},
+    core::{CidrRange, ConfigSource, Duration, Extension, StringMatcher},
     route::RouteConfiguration,
 };
 
@@ -125,8 +125,15 @@ pub(crate) struct HeaderMutation {
 }
 
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Mutation {
-    pub(crate) remove: &'static str,
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Mutation {
+    Remove(&'static str),
+    RemoveOnMatch(RemoveOnMatch),
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct RemoveOnMatch {
+    pub(crate) key_matcher: StringMatcher,
 }
 
 /// Configuration of `envoy.access_loggers.stdout`.

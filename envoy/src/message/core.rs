@@ -80,6 +80,20 @@ pub(crate) enum DataSource {
     InlineString(String),
 }
 
+/// `envoy.type.matcher.v3.StringMatcher`.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum StringMatcher {
+    Exact(&'static str),
+    Prefix(&'static str),
+    SafeRegex(RegexMatcher),
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct RegexMatcher {
+    pub(crate) regex: &'static str,
+}
+
 /// Any message of the form `name` and `typed_config`: filters, loggers, monitors and other extensions.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Extension {

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{
     any::Any,
-    core::{DataSource, Duration},
+    core::{DataSource, Duration, StringMatcher},
 };
 
 #[derive(Clone, Debug, Serialize)]
@@ -35,10 +35,47 @@ pub(crate) struct Route {
 }
 
 #[derive(Clone, Debug, Serialize)]
+pub(crate) struct RouteMatch {
+    #[serde(flatten)]
+    pub(crate) path: PathSpecifier,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) headers: Vec<HeaderMatcher>,
+}
+
+#[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum RouteMatch {
+pub(crate) enum PathSpecifier {
+    /// The whole path, whatever the query.
     Path(&'static str),
     Prefix(&'static str),
+}
+
+/// Matches the exact value of a header.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct HeaderMatcher {
+    pub(crate) name: &'static str,
+    pub(crate) string_match: StringMatcher,
+}
+
+impl RouteMatch {
+    pub(crate) fn everything() -> Self {
+        RouteMatch {
+            path: PathSpecifier::Prefix("/"),
+            headers: Vec::new(),
+        }
+    }
+
+    /// `GET` of a path without a query.
+    pub(crate) fn get(path: &'static str) -> Self {
+        let exact = |name, value| HeaderMatcher {
+            name,
+            string_match: StringMatcher::Exact(value),
+        };
+        RouteMatch {
+            path: PathSpecifier::Path(path),
+            headers: vec![exact(":method", "GET"), exact(":path", path)],
+        }
+    }
 }
 
 #[derive(Clone, Debug, Serialize)]

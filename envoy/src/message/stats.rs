@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::core::StringMatcher;
+
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct StatsConfig {
     pub(crate) stats_tags: Vec<TagSpecifier>,
@@ -22,10 +24,4 @@ pub(crate) struct StatsMatcher {
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct ListStringMatcher {
     pub(crate) patterns: Vec<StringMatcher>,
-}
-
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum StringMatcher {
-    Prefix(&'static str),
 }

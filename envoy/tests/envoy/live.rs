@@ -65,7 +65,9 @@ fn healthy_sidecar() {
         let answer = envoy.get(ports.status, path, "");
         assert_eq!((answer.status, answer.body.as_str()), (200, "OK\n"), "{}", envoy.log());
     }
-    assert_eq!(envoy.get(ports.status, "/stats", "").status, 404);
+    for path in ["/stats", "/", "/healthz/", "/healthz?x=../../etc/passwd"] {
+        assert_eq!(envoy.get(ports.status, path, "").status, 404, "{path}");
+    }
 
     // The path arrives as the client wrote it, and headers that would steer the router do not arrive at all.
     let path = "/a/../b//c%2f..;/?q=../x";
