@@ -180,6 +180,7 @@ impl Decision {
 #[cfg(test)]
 mod tests {
     use expect_test::{Expect, expect};
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -340,5 +341,56 @@ mod tests {
             assert!(answer(body.as_bytes(), &Settings::default()).is_err(), "{body:.20}");
         }
         assert!(answer(b"\xff\xfe", &Settings::default()).is_err());
+    }
+
+    /// Somewhere in `value`, chosen by `path`, puts `other`.
+    fn disturb(value: &mut Value, path: &[usize], other: Value) {
+        let Some((step, rest)) = path.split_first() else {
+            *value = other;
+            return;
+        };
+        let child = match value {
+            Value::Object(members) if !members.is_empty() => {
+                let idx = step % members.len();
+                members.values_mut().nth(idx)
+            }
+            Value::Array(items) if !items.is_empty() => {
+                let idx = step % items.len();
+                items.get_mut(idx)
+            }
+            _ => None,
+        };
+        match child {
+            Some(child) => disturb(child, rest, other),
+            None => *value = other,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn disturbed_reviews_are_answered(
+            path in proptest::collection::vec(any::<usize>(), 0..7),
+            other in prop_oneof![
+                Just(json!(null)), Just(json!([])), Just(json!({})), Just(json!(-1)), Just(json!("enabled")),
+            ],
+        ) {
+            let mut review = review(pod(json!({"sidecar.wallarm.io/wallarm-mode": "block"})));
+            disturb(&mut review, &path, other);
+            match answer(review.to_string().as_bytes(), &Settings::default()) {
+                Ok(answer) => {
+                    let response = &answer.review["response"];
+                    prop_assert_eq!(&response["uid"], &review["request"]["uid"]);
+                    let is_allowed = !matches!(answer.decision, Decision::Denied | Decision::Malformed);
+                    prop_assert_eq!(response["allowed"].as_bool(), Some(is_allowed));
+                    prop_assert_eq!(response.get("patch").is_some(), answer.decision == Decision::Injected);
+                }
+                Err(Malformed(reason)) => prop_assert!(!reason.is_empty()),
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_survived(body in proptest::collection::vec(any::<u8>(), 0..64)) {
+            prop_assert!(answer(&body, &Settings::default()).is_err());
+        }
     }
 }
