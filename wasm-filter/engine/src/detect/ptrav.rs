@@ -157,7 +157,7 @@ fn judge_target(custom: Custom, run: &Run, surroundings: Surroundings, signs: &m
         (Custom::UrlPath, _) => false,
         (Custom::Parameter, Weight::Secret | Weight::Hidden | Weight::Application) => is_alone && run.has_separator,
         (Custom::Parameter, _) => is_alone && is_rooted && run.is_target_first,
-        (Custom::Content, Weight::Application) => run.has_drive && is_alone,
+        (Custom::Content, Weight::Hidden | Weight::Application) => run.has_drive && is_alone,
         (Custom::Content, _) => false,
     };
     if is_found {
@@ -176,7 +176,10 @@ fn judge_climb(value: &Value<'_>, custom: Custom, run: &Run, signs: &mut Signs) 
         Custom::Parameter if value.place == Place::FileName => true,
         Custom::Parameter => run.n_above > 1 || (is_above && (run.is_absolute || !run.has_asset_extension)),
         Custom::Content => {
-            (is_above && run.is_absolute) || (run.n_above > 2 && !run.has_asset_extension) || run.n_above > 5
+            (is_above && run.is_absolute)
+                || (run.n_above > 2 && !run.has_asset_extension)
+                || (run.n_above > 1 && run.has_backslash && !run.has_asset_extension)
+                || run.n_above > 5
         }
         Custom::Remark => run.n_above > 5,
     };

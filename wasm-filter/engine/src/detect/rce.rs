@@ -106,6 +106,8 @@ pub fn may_match(classes: &Classes) -> bool {
         | byte::PERCENT;
     let has_command = (classes.any_word(words::SHELL) || classes.any_byte(DISGUISES)) && classes.any_byte(TRACES);
     let has_code = classes.all_bytes(byte::UNDERSCORE | byte::PAREN_OPEN)
+        || classes.any_pair(pair::HASH_OR_PERCENT_BRACE)
+        || (classes.any_byte(byte::PERCENT | byte::HASH) && classes.any_byte(byte::PAREN_OPEN | byte::BRACKET))
         || classes.any_word(words::CODE | words::SHELL)
         || classes.any_pair(pair::DOLLAR_BRACE | pair::TAG_OPEN | pair::EMPTY_CALL)
         || (classes.any_byte(byte::PAREN_OPEN) && classes.any_byte(byte::SINGLE_QUOTE | byte::DOUBLE_QUOTE));

@@ -60,7 +60,7 @@ groups! {
         getdeclaredconstructors getdeclaredmethod getdeclaredmethods getenv getmethod gzinflate gzuncompress
         iex jdbcrowsetimpl mainmodule nashorn newinstance ognlcontext ognlutil phpversion processimpl putenv
         readfile scandir scriptenginemanager shellexecute spawnsync templatesimpl webclient ro aced aaeaaad
-        rowset cos cposix cnt csys cpty ccommands cplatform builtin posix
+        rowset cos cposix cnt csys cpty ccommands cplatform builtin posix binding
     ]
     5 SCRIPT "Names that script injection uses: `script`, `alert`, `javascript`, `onerror`, `document`, ..." [
         script javascript vbscript livescript alert confirm prompt eval document window location cookie fromcharcode

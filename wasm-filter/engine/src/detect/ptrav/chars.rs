@@ -27,7 +27,10 @@ pub(super) fn next(rest: &[u8]) -> Option<Char> {
         b'%' => percent(tail).map(|(byte, len)| (byte, len + 1)),
         b'0' => hex_literal(tail).map(|byte| (byte, 4)),
         0xc0 | 0xc1 => overlong(first, tail).map(|(byte, len)| (byte, len + 1)),
-        0xe0 => matches_tail(tail, &[0x80]).and_then(|rest| continuation(rest, 3)),
+        // The second byte of a valid sequence is 0xa0 to 0xbf.
+        0xe0 if tail.first().is_some_and(|b| !(0xa0..=0xbf).contains(b)) => {
+            tail.get(1..).and_then(|rest| continuation(rest, 3))
+        }
         0xf0 => matches_tail(tail, &[0x80, 0x80]).and_then(|rest| continuation(rest, 4)),
         0xf8 => matches_tail(tail, &[0x80; 3]).and_then(|rest| continuation(rest, 5)),
         0xfc => matches_tail(tail, &[0x80; 4]).and_then(|rest| continuation(rest, 6)),
@@ -50,6 +53,27 @@ pub(super) fn next(rest: &[u8]) -> Option<Char> {
     })
 }
 
+/// The length of bytes that are no character in any encoding, right after dots: `..%bg%qf..` and `..\xf9..` are what
+/// broken decoders turn into separators.
+pub(super) fn broken_separator(rest: &[u8]) -> Option<usize> {
+    let mut len = 0;
+    while len < 18 {
+        match rest.get(len..) {
+            Some([b'%', a, b, ..])
+                if a.is_ascii_alphanumeric()
+                    && b.is_ascii_alphanumeric()
+                    && hex(*a, *b).is_none_or(|byte| byte >= 0x80 || len > 0) =>
+            {
+                len += 3;
+            }
+            Some([0xc0 | 0xc1 | 0xf5..=0xff, ..]) => len += 1,
+            Some([0x80..=0xbf, ..]) if len > 0 => len += 1,
+            _ => break,
+        }
+    }
+    (len > 0 && next(rest).is_some_and(|char| !char.is_disguised)).then_some(len)
+}
+
 /// After a `%`: `2e`, `252e`, `u002e`, `c0%ae`, and so on. The byte and the bytes taken.
 fn percent(tail: &[u8]) -> Option<(u8, usize)> {
     // Each `25` is a percent sign that was encoded again; more than four times is noise.
@@ -69,7 +93,7 @@ fn percent(tail: &[u8]) -> Option<(u8, usize)> {
             let code = hex(*a, *b)? as u16 * 256 + hex(*c, *d)? as u16;
             let byte = match code {
                 0x2024 | 0xff0e => b'.',
-                0x2044 | 0x2215 | 0xff0f | 0xf025 => b'/',
+                0x2044 | 0x2215 | 0xff0f | 0xf025 | 0xefc8 => b'/',
                 0x2216 | 0xff3c => b'\\',
                 0x00..=0x7f => code as u8,
                 _ => return None,
@@ -94,7 +118,7 @@ fn percent(tail: &[u8]) -> Option<(u8, usize)> {
                     fold_overlong(byte, hex(*c, *d)?).map(|byte| (byte, taken + 2))
                 }
                 (0xc0 | 0xc1, [second, ..]) => fold_overlong(byte, *second).map(|byte| (byte, taken + 1)),
-                (0xe0, [b'%', b'8', b'0', b'%', c, d, ..]) => {
+                (0xe0, [b'%', a, b, b'%', c, d, ..]) if hex(*a, *b).is_some_and(|b| !(0xa0..=0xbf).contains(&b)) => {
                     fold_overlong(0xc0, hex(*c, *d)?).map(|byte| (byte, taken + 6))
                 }
                 (0..=0x7f, _) => Some((byte, taken)),
@@ -123,6 +147,7 @@ fn fold_overlong(lead: u8, second: u8) -> Option<u8> {
     match (lead, second) {
         (_, b'.' | b'/' | b'\\') => Some(second),
         (0xc1, 0xaf) => Some(b'/'),
+        (0xc0, 0x5e) => Some(b'.'),
         _ => match (lead & 1) << 6 | (second & 0x3f) {
             byte @ (b'.' | b'/' | b'\\') => Some(byte),
             _ => None,
@@ -194,6 +219,8 @@ mod tests {
             b"0x2e0x2e0x2fx",
             b"\xef\xbc\x8e\xef\xbc\x8e\xef\xbc\x8fx",
             b"\xf0\x80\x80\xae.%e0%80%afx",
+            b"%e0%40%ae.%c0afx",
+            b"\xe0\x40\xae./x",
         ] {
             let (text, n_disguised) = fold(value);
             assert_eq!(text, "../x", "{:?}", value.escape_ascii().to_string());

@@ -70,6 +70,18 @@ pub(super) fn walk(value: &[u8], path: &mut Vec<u8>, runs: &mut Vec<Run>) -> Sur
     let mut at = 0;
     while let Some(char) = value.get(at..).and_then(chars::next) {
         let after = value.get(at + char.len..).unwrap_or_default();
+        if walker.segment.is_dots()
+            && let Some(len) = value.get(at..).and_then(chars::broken_separator)
+        {
+            let broken = chars::Char {
+                byte: b'/',
+                len,
+                is_disguised: true,
+            };
+            walker.separator(at, broken);
+            at += len;
+            continue;
+        }
         match char.byte {
             b'/' | b'\\' => walker.separator(at, char),
             b'.' => walker.dot(char.is_disguised),
@@ -102,23 +114,24 @@ pub(super) fn walk(value: &[u8], path: &mut Vec<u8>, runs: &mut Vec<Run>) -> Sur
 fn is_boundary(b: u8) -> bool {
     matches!(
         b,
-        1..=b' '
-            | b'"'
-            | b'\''
-            | b'`'
-            | b'<'
-            | b'>'
-            | b'|'
-            | b'('
-            | b')'
-            | b','
-            | b'='
-            | b'&'
-            | b'?'
-            | b'#'
-            | b';'
-            | b':'
-            | 0x7f
+        b'\t'
+            ..=b'\r'
+                | b' '
+                | b'"'
+                | b'\''
+                | b'`'
+                | b'<'
+                | b'>'
+                | b'|'
+                | b'('
+                | b')'
+                | b','
+                | b'='
+                | b'&'
+                | b'?'
+                | b'#'
+                | b';'
+                | b':'
     )
 }
 
@@ -155,6 +168,8 @@ struct Segment {
     n_others: u32,
     n_letters: u32,
     is_disguised: bool,
+    /// Length of the normalised path before it.
+    path_len: usize,
 }
 
 impl Segment {
@@ -228,7 +243,10 @@ impl Walker<'_> {
         if self.segment.n_dots + self.segment.n_others > 0 && self.end_segment(Some(char)) {
             self.push(b'/');
         }
-        self.segment = Segment::default();
+        self.segment = Segment {
+            path_len: self.path.len(),
+            ..Segment::default()
+        };
     }
 
     /// Ends a segment. True when it named something that stays in the path.
@@ -239,8 +257,7 @@ impl Walker<'_> {
             self.depth += 1;
             return true;
         }
-        let len = self.path.len().saturating_sub(segment.len() as usize);
-        self.path.truncate(len);
+        self.path.truncate(segment.path_len);
         if segment.n_dots == 1 {
             self.run.n_idle += 1;
             return false;
@@ -270,7 +287,9 @@ impl Walker<'_> {
             self.end_segment(None);
         }
         self.run.span.end = at;
-        let found = targets::find(self.path);
+        // Every target has a dot, an underscore or a separator.
+        let may_be_target = self.run.has_separator || self.n_others > 0 || self.path.contains(&b'.');
+        let found = if may_be_target { targets::find(self.path) } else { None };
         self.run.target = found.map(|(weight, _)| weight);
         let is_rooted = self.run.is_absolute || self.run.has_drive || self.run.n_climbs > 0;
         if is_rooted && self.run.target != Some(Weight::Secret) && targets::is_server_file(self.path) {

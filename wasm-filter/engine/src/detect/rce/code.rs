@@ -43,6 +43,8 @@ pub(super) fn judge(value: &[u8], n_words: u32, setting: &Setting) -> Judgement 
                 i32::from(name.starts_with(b"__")) * points
             }
             Sink::Marker(points) => points,
+            // `call_user_func('system', ..)`: a function named by a string.
+            Sink::Call(points) if points >= 40 && is_quoted(front, after) => points / 2 + 10,
             Sink::Call(points) => {
                 let argument = argument_points(after);
                 judgement.is_web_shell |= points >= 40 && argument >= WEB_SHELL;
@@ -64,15 +66,57 @@ pub(super) fn judge(value: &[u8], n_words: u32, setting: &Setting) -> Judgement 
     }
     // `('sys'.'tem')('id')` names its function by a string.
     if let Some(at) = memchr::memmem::find(value, b"')('").or_else(|| memchr::memmem::find(value, b"\")(\"")) {
-        judgement.points += 90;
+        judgement.points += 110;
         if strongest == 0 {
             judgement.span = at..at + 4;
         }
+    }
+    for (mark, points) in MARKS {
+        if let Some(at) = memchr::memmem::find(value, mark) {
+            judgement.points += points;
+            if strongest == 0 {
+                judgement.span = at..at + mark.len();
+            }
+        }
+    }
+    if let Some(at) = ruby_command(value) {
+        judgement.points += 100;
+        judgement.span = at..at + 3;
     }
     if judgement.points > 0 {
         judgement.points += frame_points(value) - prose_points(n_words, setting);
     }
     judgement
+}
+
+/// Marks of languages in which they hardly mean anything else.
+const MARKS: &[(&[u8], i32)] = &[
+    (b"%{#", 100),
+    (b"%{(#", 100),
+    (b"${(#", 100),
+    (b"#context[", 100),
+    (b"]($_", 70),
+    (b"](\"$_", 70),
+    (b"|filter('", 40),
+    (b"|map('", 40),
+    (b"|sort('", 30),
+    (b"#set($", 30),
+];
+
+/// `%x(..)`, by which Ruby runs a command.
+fn ruby_command(value: &[u8]) -> Option<usize> {
+    let at = memchr::memmem::find(value, b"%x")?;
+    let text = value.get(at + 3..).unwrap_or_default();
+    let is_open = matches!(value.get(at + 2), Some(b'(' | b'{' | b'['));
+    (is_open && command_points(text) > 0).then_some(at)
+}
+
+/// Whether a name stands in quotes by itself.
+fn is_quoted(front: &[u8], after: &[u8]) -> bool {
+    matches!(
+        (front.last(), after.first()),
+        (Some(b'\''), Some(b'\'')) | (Some(b'"'), Some(b'"'))
+    )
 }
 
 /// Points of an argument that comes straight from the request.
@@ -153,12 +197,12 @@ fn frame_points(value: &[u8]) -> i32 {
     let trimmed = value.trim_ascii();
     let has = |needle: &[u8]| memchr::memmem::find(value, needle).is_some();
     let mut points = 0;
-    if has(b"${@") || has(b"%{#") || has(b"%{(") || has(b"${T(") || has(b"#{T(") || has(b"*{T(") || has(b"T(java") {
+    if has(b"${@") || has(b"${T(") || has(b"#{T(") || has(b"*{T(") || has(b"T(java") {
         points += 60;
     } else if has(b"${") || has(b"#{") || has(b"%{") || has(b"{{") || has(b"<%") || has(b"<?") || has(b"*{") {
         points += 30;
     }
-    if has(b"java.lang.") {
+    if has(b"java.lang.") && has(b"(") {
         points += 25;
     }
     if has(b"?new(") {

@@ -86,6 +86,7 @@ fn judge_one(
         points += match standing {
             Standing::Distinct => 25,
             Standing::Common => 15,
+            Standing::English if entry.is_tight => 10,
             Standing::English => 0,
         };
     }
@@ -127,6 +128,10 @@ struct Entry {
     is_breakout: bool,
     /// The value begins with an operator, before an earlier command.
     is_continued: bool,
+    /// The value begins with an operator and the command follows at once, as nobody writes prose.
+    is_tight: bool,
+    /// An operand and nothing else.
+    is_bare_operand: bool,
     /// An address, a number or a file name, as applications pass to commands.
     is_operand: bool,
     /// A command: `ls;id`.
@@ -144,18 +149,29 @@ impl Entry {
             .unwrap_or_default();
         let opens_with_quote = command.opener == Opener::Start && matches!(value.first(), Some(b'"' | b'\''));
         let is_odd = |quote: u8| trimmed.last() == Some(&quote) && memchr::memchr_iter(quote, trimmed).count() % 2 == 1;
+        let is_operand =
+            last_word == b"localhost" || last_word.iter().any(u8::is_ascii_digit) || last_word.contains(&b'.');
+        let is_opened = !matches!(command.opener, Opener::Start | Opener::Group | Opener::Rest);
+        let is_leading = is_opened && !front.iter().any(u8::is_ascii_alphanumeric);
+        let first = value.get(command.start + 1).copied().unwrap_or(b' ');
         Entry {
-            is_leading: command.opener != Opener::Start && !front.iter().any(u8::is_ascii_alphanumeric),
+            is_leading,
+            is_tight: is_leading && first.is_ascii_alphabetic(),
+            is_bare_operand: is_operand && !trimmed.iter().any(u8::is_ascii_whitespace),
             is_breakout: opens_with_quote
                 || is_odd(b'"')
                 || is_odd(b'\'')
-                || matches!(trimmed.last(), Some(b')' | b'}' | b']' | b'\\'))
+                || trimmed.last() == Some(&b'\\')
+                || is_closed(trimmed, b'(', b')')
+                || is_closed(trimmed, b'{', b'}')
+                || is_closed(trimmed, b'[', b']')
                 // Inline code in prose stands apart; a backtick glued to a word is a way into its command.
                 || (command.opener == Opener::Backtick && front.last().is_some_and(u8::is_ascii_alphanumeric)),
-            is_continued: matches!(value.first(), Some(b'|' | b';' | b'&')),
-            is_operand: last_word == b"localhost"
-                || last_word.iter().any(u8::is_ascii_digit)
-                || last_word.contains(&b'.'),
+            is_continued: matches!(
+                value.iter().find(|b| !matches!(b, b'"' | b'\'' | b' ' | b')')),
+                Some(b'|' | b';' | b'&' | b'\n' | b'\r')
+            ),
+            is_operand,
             is_chained,
         }
     }
@@ -174,7 +190,9 @@ impl Entry {
         };
         let entry_points = if self.is_breakout && opener != Opener::Start {
             40
-        } else if self.is_leading || self.is_breakout || self.is_operand {
+        } else if self.is_leading {
+            35 + if self.is_tight { 10 } else { 0 }
+        } else if self.is_breakout || self.is_operand {
             25
         } else if self.is_chained {
             20
@@ -185,9 +203,15 @@ impl Entry {
     }
 }
 
+/// Whether the front ends in a bracket that it did not open.
+fn is_closed(front: &[u8], open: u8, close: u8) -> bool {
+    front.last() == Some(&close) && memchr::memchr_iter(close, front).count() > memchr::memchr_iter(open, front).count()
+}
+
 /// How well the arguments suit the command.
 fn argument_points(command: &Command, habit: Habit) -> i32 {
     let arguments = &command.arguments;
+    let n_arguments = arguments.n_all();
     let mut points = 0;
     let mut add = |n: u8, value: i32| {
         if n > 0 {
@@ -207,14 +231,15 @@ fn argument_points(command: &Command, habit: Habit) -> i32 {
 
     points += match habit {
         Habit::Delay if arguments.n_numbers == 1 && arguments.n_words + arguments.n_neutral == 0 => 45,
-        Habit::Interpret if arguments.has_code_flag => 55,
+        Habit::Interpret | Habit::Network if arguments.has_code_flag && arguments.has_quotes => 75,
+        Habit::Interpret if arguments.has_code_flag => 65,
         Habit::Network if arguments.n_hosts > 0 => 25,
         Habit::Network if arguments.has_code_flag => 15,
         Habit::Test if arguments.n_numbers > 1 => 30,
         Habit::Test if arguments.n_flags + arguments.n_variables + arguments.n_substitutions > 0 => 30,
         Habit::Change | Habit::Read if arguments.n_neutral + arguments.n_numbers > 0 => 20,
         Habit::Remark => 30,
-        Habit::Print if arguments.n_neutral + arguments.n_substitutions > 0 => 10,
+        Habit::Print if n_arguments > 0 => 15,
         _ => 0,
     };
     let n_suited = match habit {
@@ -245,10 +270,10 @@ fn prose_points(
     points += match setting.trust {
         Trust::Parameter => 0,
         Trust::Stored => 15,
-        Trust::Content if entry.is_leading || entry.is_breakout || command.is_disguised => 0,
+        Trust::Content if entry.is_leading || entry.is_breakout || entry.is_bare_operand || command.is_disguised => 0,
         Trust::Content if command.arguments.has_arithmetic => 0,
-        // A few lines of shell are a snippet.
-        Trust::Content if command.opener == Opener::Newline => 40,
+        // A few lines of shell, or commands in a row, are a snippet.
+        Trust::Content if !entry.is_continued && (command.opener == Opener::Newline || entry.is_chained) => 40,
         Trust::Content => 20,
         Trust::Remark => 50,
     };

@@ -65,25 +65,28 @@ fn fold(text: &mut Vec<u8>, start: usize) {
         known.map_or(0, |name| name.len())
     };
     text.drain(start..start + cut);
+    // The dotless i has `I` as its upper case.
+    if cut > 0 && text.ends_with("\u{131}".as_bytes()) {
+        text.truncate(text.len() - 2);
+        text.push(b'i');
+    }
     if text.last() == Some(&b'\'') {
         text.pop();
     }
 }
 
-/// `jndi:` and a protocol, without case; white space and unresolved rests inside do not help.
+/// `jndi:` and something to look up, without case, or the same in Log4j's own base64.
 fn is_jndi(body: &[u8]) -> bool {
-    let Some(rest) = body
-        .get(..5)
-        .filter(|name| name.eq_ignore_ascii_case(b"jndi:"))
-        .and(body.get(5..))
-    else {
-        return false;
+    let starts = |name: &[u8]| {
+        body.get(..name.len())
+            .is_some_and(|front| front.eq_ignore_ascii_case(name))
     };
-    const PROTOCOLS: &[&[u8]] = &[
-        b"ldap", b"rmi", b"dns", b"iiop", b"nis", b"nds", b"corba", b"http", b"java:", b"//", b"$",
-    ];
-    let is_protocol = |name: &&[u8]| rest.get(..name.len()).is_some_and(|b| b.eq_ignore_ascii_case(name));
-    PROTOCOLS.iter().any(is_protocol)
+    (starts(b"jndi:")
+        && body
+            .get(5)
+            .is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'$' | b'%')))
+        || body.starts_with(b"base64:am5kaTp")
+        || body.starts_with(b"base64:JHtqbmRp")
 }
 
 #[cfg(test)]
@@ -105,6 +108,9 @@ mod tests {
             "${${lower:${lower:jndi}}:ldap://x}",
             "${a${x}${jndi:ldap://x/a",
             "${${date:'j'}${date:'n'}di:ldaps://x",
+            "${jnd${upper:\u{131}}:ldap://x}",
+            "${j${${:-l}${:-o}${:-w}${:-e}${:-r}:n}di:ldap://x}",
+            "${base64:am5kaTpsZGFwOi8veA==}",
         ] {
             assert!(found(value), "{value}");
         }

@@ -126,7 +126,10 @@ pub(super) struct Command {
 }
 
 /// Most commands kept of one value.
-const MAX_COMMANDS: usize = 64;
+const MAX_COMMANDS: usize = 32;
+
+/// Most patterns looked up in one value; each is compared with every name.
+const MAX_PATTERNS: u32 = 8;
 
 /// Longest part of a value that is read as shell, in bytes. An injection must work at the start of the value.
 pub(super) const MAX_BYTES: usize = 4096;
@@ -145,6 +148,7 @@ pub(super) fn lex(value: &[u8], commands: &mut Vec<Command>) -> u32 {
         in_backticks: false,
         in_braces: false,
         n_words: 0,
+        n_patterns: 0,
     };
     while lexer.at < value.len() && lexer.commands.len() < MAX_COMMANDS {
         lexer.step();
@@ -178,6 +182,7 @@ struct Lexer<'a> {
     in_backticks: bool,
     in_braces: bool,
     n_words: u32,
+    n_patterns: u32,
 }
 
 impl<'a> Lexer<'a> {
@@ -238,12 +243,11 @@ impl<'a> Lexer<'a> {
             b'}' if self.word.is_empty() => self.close(Closer::Operator, Opener::Rest, 1),
             b'(' => {
                 // `name(` is a call in some language, no command of a shell.
-                let is_call = !self.word.is_empty();
-                let n_words = self.n_words;
+                let (is_call, had_name, n_words) = (!self.word.is_empty(), self.has_name, self.n_words);
                 self.end_word();
-                self.n_words = if is_call { n_words } else { self.n_words };
                 if is_call {
-                    self.command.known = None;
+                    self.n_words = n_words;
+                    self.command.known = self.command.known.filter(|_| had_name);
                 }
                 self.close(Closer::Operator, Opener::Group, 1);
             }
@@ -297,7 +301,8 @@ impl<'a> Lexer<'a> {
         let is_tag = b == b'<' && (next.is_ascii_alphabetic() || matches!(next, b'!' | b'/' | b'?' | b'%'));
         if is_tag && !self.has_name {
             self.command.opener = Opener::Rest;
-        } else if !is_tag {
+        } else if !is_tag && !next.is_ascii_digit() && next != b'=' {
+            // `time<5` and `a>=b` compare.
             let n_redirects = &mut self.command.arguments.n_redirects;
             *n_redirects = n_redirects.saturating_add(1);
         }
@@ -402,6 +407,7 @@ impl<'a> Lexer<'a> {
         } else {
             self.has_name = true;
             self.name(&word);
+            self.n_words -= u32::from(self.command.known.is_some() && word.is_plain());
         }
     }
 
@@ -411,8 +417,11 @@ impl<'a> Lexer<'a> {
         }
         let name = word.folded();
         let is_pattern = word.has_pattern() && name != b"[" && name != b"[[";
+        self.n_patterns += u32::from(is_pattern);
         self.command.known = if is_pattern {
-            vocabulary::find_pattern(name)
+            Some(name)
+                .filter(|_| self.n_patterns <= MAX_PATTERNS)
+                .and_then(vocabulary::find_pattern)
         } else {
             vocabulary::find(name)
         };

@@ -167,7 +167,7 @@ static COMMANDS: &[(&str, Standing, Habit)] = &[
     ("nbtstat", Distinct, Report),
     ("nc", Common, Network),
     ("ncat", Distinct, Network),
-    ("net", English, Change),
+    ("net", Common, Change),
     ("netcat", Distinct, Network),
     ("netstat", Distinct, Report),
     ("nl", Common, Read),

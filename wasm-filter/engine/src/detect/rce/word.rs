@@ -168,7 +168,7 @@ impl Word {
         let raw = value.get(self.start..end).unwrap_or_default();
         arguments.has_quotes |= self.n_single + self.n_double > 0;
         let count = match word {
-            [b'-', flag, ..] if flag.is_ascii_alphabetic() || *flag == b'-' => {
+            [b'-', flag, ..] if flag.is_ascii_alphanumeric() || *flag == b'-' => {
                 arguments.has_code_flag |= is_code_flag(word);
                 &mut arguments.n_flags
             }
@@ -188,6 +188,11 @@ impl Word {
             [letter, b':'] if letter.is_ascii_alphabetic() => &mut arguments.n_paths,
             [b'$', ..] => &mut arguments.n_variables,
             [b'%', .., b'%'] => &mut arguments.n_variables,
+            // An address of socat that is a command.
+            _ if word.starts_with(b"exec:") || word.starts_with(b"system:") => {
+                arguments.has_code_flag = true;
+                &mut arguments.n_neutral
+            }
             _ if self.is_plain() => &mut arguments.n_words,
             _ if word.windows(3).any(|w| w == b"://") => &mut arguments.n_hosts,
             _ if is_number(word) => &mut arguments.n_numbers,
