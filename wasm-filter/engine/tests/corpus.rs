@@ -7,7 +7,8 @@
 //! name = "union-select"            # unique within the file
 //! source = "CWE-89; MySQL manual, UNION clause"   # where the fact comes from: CVE, manual, documentation, "own"
 //! kind = "attack"                  # or "lookalike"
-//! type = "sqli"                    # of attacks: the type that must be found (others may be found too)
+//! type = "sqli"                    # of attacks: the type that must be found (others may be found too); of a look-alike
+//!                                  # that is rightly an attack of another type: the only type that it must not be
 //! value = "1' union select 1,2-- " # what the application would see, not encoded
 //! place = "query"                  # default; or path, body, json, header, user-agent, referer, cookie, raw, file
 //!
@@ -194,13 +195,15 @@ fn attacks_are_found_and_lookalikes_are_clean() {
                 "{name}: repeated name"
             );
             let verdict = inspect(&engine, &mut scratch, &case.request());
+            let is_found = |kind: &String| {
+                let kind: AttackType = kind.parse().unwrap_or_else(|error| panic!("{name}: {error}"));
+                verdict.findings.iter().any(|finding| finding.attack_type == kind)
+            };
             let is_right = match (case.kind, &case.r#type) {
                 (Kind::Lookalike, None) => verdict.is_clean(),
-                (Kind::Attack, Some(wanted)) => {
-                    let wanted: AttackType = wanted.parse().unwrap_or_else(|error| panic!("{name}: {error}"));
-                    verdict.findings.iter().any(|finding| finding.attack_type == wanted)
-                }
-                _ => panic!("{name}: attacks have a type and look-alikes have none"),
+                (Kind::Lookalike, Some(kind)) => !is_found(kind),
+                (Kind::Attack, Some(kind)) => is_found(kind),
+                (Kind::Attack, None) => panic!("{name}: an attack without a type"),
             };
             if !is_right {
                 failures += &format!("{name}: found {verdict:?}\n{verdict}\n");
