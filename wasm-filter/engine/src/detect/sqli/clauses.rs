@@ -301,7 +301,12 @@ impl Walk<'_, '_> {
                     self.bump();
                     return Step::On;
                 }
-                Kind::Number { .. } | Kind::Name | Kind::Quoted | Kind::Comma | Kind::Word(_) => self.bump(),
+                Kind::Number { .. }
+                | Kind::Str { open: false }
+                | Kind::Name
+                | Kind::Quoted
+                | Kind::Comma
+                | Kind::Word(_) => self.bump(),
                 _ => return Step::Break,
             }
         }

@@ -34,7 +34,7 @@ struct Earned {
     weight: u32,
 }
 
-const MAX_STAMPS: usize = Fact::ALL.len() + 4;
+const MAX_STAMPS: usize = Fact::ALL.len() + 6;
 
 impl Earned {
     fn add(&mut self, stamp: &'static Stamp, span: Range<usize>) {
@@ -86,6 +86,12 @@ pub(super) fn judge(origin: &Origin<'_>, outcome: &Outcome, signs: &mut Signs) -
             }
             _ => {}
         }
+        if outcome.facts.has(Fact::StatementNames) && origin.value.trim_ascii_end().ends_with(b";") {
+            earned.add(
+                &stamps::SEMICOLON_END,
+                origin.value.trim_ascii_end().len() - 1..origin.value.len(),
+            );
+        }
         if outcome.ending == Ending::Comment && hides_nothing_else(origin, outcome) {
             earned.add(&stamps::COMMENT_END, outcome.stop..outcome.stop + 2);
         }
@@ -122,10 +128,13 @@ fn counts(origin: &Origin<'_>, outcome: &Outcome, fact: Fact) -> bool {
                 && origin.quote == b'\''
                 && match outcome.ending {
                     Ending::Literal => {
-                        (prefix.trim_ascii().is_empty() && last.trim_ascii().is_empty())
+                        (prefix.trim_ascii().is_empty() && last.iter().all(u8::is_ascii_digit))
+                            || (prefix.trim_ascii().is_empty() && last.trim_ascii().is_empty())
                             || (is_word(prefix.trim_ascii_start()) && is_word(last))
                     }
-                    Ending::Comment => is_word(prefix.trim_ascii_start()) && hides_nothing_else(origin, outcome),
+                    Ending::Comment => {
+                        (prefix.is_empty() || is_word(prefix.trim_ascii_start())) && hides_nothing_else(origin, outcome)
+                    }
                     _ => false,
                 }
         }
@@ -158,7 +167,11 @@ fn counts(origin: &Origin<'_>, outcome: &Outcome, fact: Fact) -> bool {
 
 /// `admin'--`: nothing but closing marks between the quote and a comment that hides nothing of the value's own.
 fn is_truncation(origin: &Origin<'_>, outcome: &Outcome) -> bool {
-    if origin.lead != Lead::Literal || origin.is_later || outcome.ending != Ending::Comment || !outcome.is_empty {
+    if origin.lead != Lead::Literal || origin.is_later || outcome.ending != Ending::Comment {
+        return false;
+    }
+    // `', 1)#` completes the values of an insert.
+    if !outcome.is_empty && outcome.n_closed == 0 {
         return false;
     }
     let prefix = origin.value.get(..origin.start.saturating_sub(1)).unwrap_or_default();

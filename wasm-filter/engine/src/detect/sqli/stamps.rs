@@ -51,6 +51,7 @@ stamps! {
     COMMENT_END 2028 "comment-end" 40 "A comment hides the rest of the application's query.";
     NUMBER_LEAD 2029 "number-continued" 40 "A number continues as SQL to the end of the value.";
     TRUNCATION 2030 "comment-truncation" 100 "A quote ends the literal and a comment hides the rest of the application's query.";
+    SEMICOLON_END 2032 "semicolon-end" 40 "A semicolon ends what reads as a statement.";
     OBFUSCATION 2031 "comment-blanks" 40 "Comments stand in for blanks or hide keywords.";
 }
 

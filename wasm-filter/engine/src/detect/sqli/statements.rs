@@ -25,6 +25,7 @@ impl Walk<'_, '_> {
                 self.bump();
                 return if self.name() { self.operator() } else { Step::Break };
             }
+            Kind::Name if self.is_administrative() => return self.administrative(start),
             // A call or a select in parentheses as a statement.
             Kind::Name | Kind::Open if self.is_stacked => {
                 self.expect = Expect::Operand;
@@ -83,6 +84,16 @@ impl Walk<'_, '_> {
             }
             Word::Call => {
                 self.bump();
+                if self.token.kind == Kind::Name && self.is_stacked {
+                    let mut ahead = self.lexer.clone();
+                    let mut next = ahead.next_token();
+                    while matches!(next.kind, Kind::Dot | Kind::Name) {
+                        next = ahead.next_token();
+                    }
+                    if next.kind == Kind::Open {
+                        self.facts.add(Fact::StackedNames, start..next.end);
+                    }
+                }
                 self.expect = Expect::Operand;
                 Step::On
             }
@@ -245,7 +256,19 @@ impl Walk<'_, '_> {
         } else {
             return Step::Break;
         }
-        let is_hard = matches!(self.token.kind, Kind::Open);
+        const MORE: &[&[u8]] = &[
+            b"add",
+            b"modify",
+            b"rename",
+            b"change",
+            b"owner",
+            b"cascade",
+            b"restrict",
+            b"identified",
+            b"returns",
+            b"enable",
+        ];
+        let is_hard = self.token.kind == Kind::Open || MORE.iter().any(|&word| self.is_name(word));
         self.note(start, is_hard);
         self.top.clause = Clause::Tables;
         self.top.operand(Class::Name);
@@ -270,6 +293,11 @@ impl Walk<'_, '_> {
         self.bump();
         if self.is_name(b"immediate") {
             self.bump();
+            if matches!(self.token.kind, Kind::Str { .. }) {
+                self.note(start, true);
+                self.expect = Expect::Operand;
+                return Step::On;
+            }
         }
         match self.token.kind {
             // Python and PHP have functions of that name.
@@ -395,5 +423,58 @@ impl Walk<'_, '_> {
         self.facts.add(Fact::Outside, start..self.token.end);
         self.note(start, true);
         self.take_operand(Class::Constant)
+    }
+
+    /// The end of `copy (select …) to '…'`.
+    pub(super) fn copy_target(&mut self) -> Step {
+        let start = self.token.start;
+        self.bump();
+        if self.is_name(b"program") {
+            self.bump();
+        }
+        if !matches!(self.token.kind, Kind::Str { .. }) {
+            return Step::Break;
+        }
+        self.facts.add(Fact::Outside, start..self.token.end);
+        self.take_operand(Class::Constant)
+    }
+
+    /// Whether a statement begins with these two words, which need no grammar to be told from prose after `;`.
+    fn is_administrative(&self) -> bool {
+        if !self.is_stacked {
+            return false;
+        }
+        let second = self.lexer.clone().next_token();
+        let text = self.lexer.text(second.start..second.end);
+        let pairs: &[(&[u8], &[&[u8]])] = &[
+            (b"load", &[b"data", b"xml"]),
+            (b"attach", &[b"database"]),
+            (b"detach", &[b"database"]),
+            (b"backup", &[b"database", b"log"]),
+            (b"restore", &[b"database", b"log"]),
+            (b"rename", &[b"table"]),
+            (b"merge", &[b"into"]),
+            (b"lock", &[b"tables"]),
+            (
+                b"grant",
+                &[b"all", b"select", b"insert", b"update", b"execute", b"dba", b"usage"],
+            ),
+            (b"revoke", &[b"all", b"select", b"insert", b"update", b"execute"]),
+        ];
+        let is_end = matches!(second.kind, Kind::End | Kind::Comment | Kind::Semicolon);
+        (is_end && (self.is_name(b"vacuum") || self.is_name(b"reconfigure")))
+            || (self.is_name(b"kill") && matches!(second.kind, Kind::Number { .. }))
+            || (self.is_name(b"prepare") && second.kind == Kind::Name)
+            || (self.is_name(b"pragma") && second.kind == Kind::Name)
+            || pairs.iter().any(|(first, seconds)| {
+                self.is_name(first) && seconds.iter().any(|word| text.eq_ignore_ascii_case(word))
+            })
+    }
+
+    fn administrative(&mut self, start: usize) -> Step {
+        self.skip_to_statement_end();
+        self.note(start, self.token.kind == Kind::Comment);
+        self.top.operand(Class::Name);
+        self.operator()
     }
 }

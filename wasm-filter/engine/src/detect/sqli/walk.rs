@@ -64,6 +64,8 @@ pub(super) struct Outcome {
     pub(super) first: Class,
     /// Whether the walk read nothing but parentheses and semicolons.
     pub(super) is_empty: bool,
+    /// Parentheses closed that the value did not open.
+    pub(super) n_closed: usize,
     /// Whether keywords or blanks were hidden in comments.
     pub(super) obfuscated: bool,
     /// The literal that the value ends in, without its quote.
@@ -157,6 +159,7 @@ pub(super) fn walk(bytes: &[u8], start: usize, lead: Lead, frames: &mut Vec<Fram
         stop,
         first: walk.first,
         is_empty: walk.is_empty,
+        n_closed: walk.n_closed,
         obfuscated: walk.lexer.obfuscated,
         facts: walk.facts,
         last,
@@ -556,6 +559,7 @@ impl Walk<'_, '_> {
             {
                 self.comma()
             }
+            Kind::Name if self.is_stacked && self.text().eq_ignore_ascii_case(b"to") => self.copy_target(),
             Kind::Name | Kind::Quoted => self.alias(),
             _ => Step::Break,
         }
