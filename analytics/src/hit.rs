@@ -37,8 +37,8 @@ pub mod limits {
     pub const NODE: usize = 253;
     /// Hits per batch.
     pub const BATCH_HITS: usize = 1000;
-    /// A batch on the wire, in bytes.
-    pub const BATCH_BYTES: usize = 4 * 1024 * 1024;
+    /// A batch on the wire, in bytes: many times what the filter sends at once.
+    pub const BATCH_BYTES: usize = 1024 * 1024;
 }
 
 /// Code of an attack type, for example `sqli`.

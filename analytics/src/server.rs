@@ -215,7 +215,7 @@ fn grpc<Stop: Future<Output = ()> + Send + 'static>(
         QueryServiceServer::new(Query::new(store.clone(), metrics.clone())).max_decoding_message_size(MAX_QUERY_BYTES);
     let router = tonic::transport::Server::builder()
         .timeout(REQUEST_TIMEOUT)
-        .concurrency_limit_per_connection(64)
+        .concurrency_limit_per_connection(16)
         .max_concurrent_streams(128)
         .initial_stream_window_size(1024 * 1024)
         .initial_connection_window_size(1024 * 1024)

@@ -3,6 +3,9 @@
 //! Generated code, committed; `tests/generated.rs` compares it with the `.proto` files. Messages alone build for Wasm;
 //! the features `client` and `server` add tonic. These types stay at the edges: domain code converts them at once.
 
+#[cfg(any(feature = "client", feature = "server"))]
+pub mod codec;
+
 /// Package `waf.v1`.
 #[allow(
     missing_docs,

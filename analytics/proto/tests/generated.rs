@@ -12,6 +12,7 @@ fn generated_code_is_current() {
     tonic_prost_build::configure()
         .out_dir(out.path())
         .file_descriptor_set_path(&descriptor_file)
+        .codec_path("crate::codec::BoundedCodec")
         .client_mod_attribute(".", "#[cfg(feature = \"client\")]")
         .server_mod_attribute(".", "#[cfg(feature = \"server\")]")
         .compile_fds(descriptors.clone())
