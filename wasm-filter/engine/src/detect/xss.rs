@@ -7,6 +7,7 @@
 //! How much a capability says depends on the text around it (see [`survey`]): alone it is an attack, in a question an
 //! example, in a document normal.
 
+mod attribute;
 mod breakout;
 mod css;
 mod element;
@@ -77,6 +78,7 @@ fn scan_markup(text: &[u8], setting: Setting, scratch: &mut Scratch, fuel: &mut 
         signs,
         found: None,
         content_end: 0,
+        is_ordinary: false,
     };
     let mut fences = Fences::default();
     let mut first_tag = None;
@@ -93,7 +95,7 @@ fn scan_markup(text: &[u8], setting: Setting, scratch: &mut Scratch, fuel: &mut 
         }
     }
     if let Some(found) = judge.found.clone() {
-        if setting == Setting::Fragment {
+        if setting == Setting::Fragment && !judge.is_ordinary {
             judge.signs.push(&stamp::WHOLE_VALUE, found.clone());
         }
         let first = first_tag.unwrap_or(found.start);

@@ -77,8 +77,18 @@ pub(super) fn metacharacter_probe(text: &[u8]) -> Option<Range<usize>> {
         .count();
     let is_dense = (8..=64).contains(&text.len()) && n_words * 2 <= text.len();
     let has_all = |needed: &[u8]| needed.iter().all(|b| text.contains(b));
-    (is_dense && has_all(b"'\"<>()") && text.iter().any(|b| matches!(b, b'&' | b'{' | b'`' | b';')))
-        .then_some(0..text.len())
+    let has_tag = text
+        .windows(2)
+        .any(|pair| matches!(pair, [b'<', b] if b.is_ascii_alphabetic()));
+    let is_pattern = text
+        .iter()
+        .any(|b| matches!(b, b'[' | b'\\' | b'*' | b'?' | b'|' | b'^'));
+    (is_dense
+        && has_tag
+        && !is_pattern
+        && has_all(b"'\"<>()")
+        && text.iter().any(|b| matches!(b, b'&' | b'{' | b'`' | b';')))
+    .then_some(0..text.len())
 }
 
 /// Whether the whole value is code that opens a dialog or runs a string: `alert(1)`, `);confirm(1)//`,
@@ -94,30 +104,27 @@ pub(super) fn whole_expression(text: &[u8]) -> Option<Range<usize>> {
     let (sink, span) = reading.sink.clone()?;
     let head = reading.head?;
     let call = part(text, span.clone());
-    let is_plain_eval = call.starts_with(b"eval");
-    match sink {
-        // `eval(x)` is a word of many languages; with a decoder or the page's own name in it, it is not.
-        Sink::Code if is_plain_eval => {
-            let rest = tail(text, span.start);
-            [
-                &b"atob("[..],
-                b"fromcharcode",
-                b"location",
-                b"unescape(",
-                b"alert",
-                b"(name)",
-                b"document.",
-            ]
-            .iter()
-            .any(|needle| find_fold(rest, needle, 0).is_some())
-            .then_some(span)
-        }
-        Sink::Dialog | Sink::Code => {
-            let begins = reading.sink_leads || matches!(head.kind, Kind::Sign(_)) || reading.is_escaped;
-            begins.then_some(span)
-        }
-        _ => None,
-    }
+    let rest = tail(text, span.start);
+    let mentions = |words: &[&[u8]]| words.iter().any(|word| find_fold(rest, word, 0).is_some());
+    let proves = match call {
+        // These are words of many languages; with a decoder or a name of the browser in it, they are not.
+        [b'e', b'v', b'a', b'l', ..] => mentions(&[
+            b"atob(",
+            b"fromcharcode",
+            b"location",
+            b"unescape(",
+            b"alert",
+            b"(name)",
+            b"document.",
+        ]),
+        [b'F', b'u', b'n', ..] => mentions(&[b")(", b")`"]),
+        _ if call.starts_with(b"fromCharCode") => mentions(&[b"eval", b"alert"]),
+        // JavaScript knows `prompt`; `Prompt` is a class of something else.
+        [first, ..] => !first.is_ascii_uppercase(),
+        [] => false,
+    };
+    let begins = reading.sink_leads || matches!(head.kind, Kind::Sign(_)) || reading.is_escaped;
+    (matches!(sink, Sink::Dialog | Sink::Code) && proves && begins).then_some(span)
 }
 
 /// Whether a template expression (`{{...}}`, `${...}`) reaches a sink. Returns where.

@@ -277,7 +277,8 @@ fn sink_at(text: &[u8], token: &Token, seen: &Window, global_index: bool, n_cons
         if seen.is(0, b']') && global_index {
             return Some(Sink::Code);
         }
-        if n_constructors > 0 && (name == b"constructor" || seen.is(0, b']')) {
+        // `constructor(...) {` alone defines a class.
+        if n_constructors > 0 && ((name == b"constructor" && seen.is(1, b'.')) || seen.is(0, b']')) {
             return Some(Sink::Code);
         }
         // `(alert)(1)`, `(0, alert)(1)`
