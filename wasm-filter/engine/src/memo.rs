@@ -6,8 +6,11 @@
 
 use crate::detect::Place;
 
-/// Entries kept. A power of two.
+/// Entries kept.
 const SLOTS: usize = 256;
+
+/// Entries among which the bytes of a value do not choose; the oldest of them gives way.
+const WAYS: usize = 4;
 
 /// Longest value kept, in bytes; with [`SLOTS`] this bounds the memory to 64 KiB.
 const MAX_BYTES: usize = 256;
@@ -20,7 +23,7 @@ pub(crate) struct Cost {
     pub(crate) n_fuel: u64,
 }
 
-/// Values judged clean, each in the one slot that its bytes select.
+/// Values judged clean, each in one of the few slots that its bytes select.
 #[derive(Debug, Default)]
 pub(crate) struct Memo {
     slots: Vec<Slot>,
@@ -36,8 +39,10 @@ struct Slot {
 impl Memo {
     /// What judging this value cost when it was found clean.
     pub(crate) fn recall(&self, bytes: &[u8], place: Place) -> Option<Cost> {
-        let slot = self.slots.get(index(bytes))?;
-        (slot.place == place && slot.bytes == bytes).then_some(slot.cost)
+        let from = index(bytes);
+        let ways = self.slots.get(from..from + WAYS)?;
+        let slot = ways.iter().find(|slot| slot.place == place && slot.bytes == bytes)?;
+        Some(slot.cost)
     }
 
     /// Remembers a clean value in place of another.
@@ -53,7 +58,13 @@ impl Memo {
             };
             self.slots.resize(SLOTS, empty);
         }
-        if let Some(slot) = self.slots.get_mut(index(bytes)) {
+        let from = index(bytes);
+        let Some(ways) = self.slots.get_mut(from..from + WAYS) else {
+            return;
+        };
+        // The oldest moves to the front and is overwritten.
+        ways.rotate_right(1);
+        if let Some(slot) = ways.first_mut() {
             slot.place = place;
             slot.bytes.clear();
             slot.bytes.extend_from_slice(bytes);
@@ -62,7 +73,7 @@ impl Memo {
     }
 }
 
-/// Selects a slot by the length and the first, middle and last bytes. Whole values are compared afterwards, so this
+/// Selects the first of [`WAYS`] slots by the length and the first, middle and last bytes. Whole values are compared afterwards, so this
 /// need not be strong.
 fn index(bytes: &[u8]) -> usize {
     const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -79,7 +90,7 @@ fn index(bytes: &[u8]) -> usize {
     let mixed = parts
         .iter()
         .fold(0u64, |hash, part| (hash.rotate_left(23) ^ part).wrapping_mul(SPREAD));
-    (mixed >> 32) as usize % SLOTS
+    (mixed >> 32) as usize % (SLOTS / WAYS) * WAYS
 }
 
 #[cfg(test)]

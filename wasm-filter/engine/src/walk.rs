@@ -120,7 +120,7 @@ impl<'w> Walk<'w> {
     }
 
     /// Counts a value that its parser knows to carry nothing, such as a number.
-    fn inert(&mut self, bytes: &[u8], place: Place) {
+    pub(crate) fn inert(&mut self, bytes: &[u8], place: Place) {
         if self.count_point(bytes.len())
             && let Some(trace) = &mut self.trace
         {

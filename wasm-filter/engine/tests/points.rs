@@ -323,11 +323,10 @@ fn referer_is_a_url() {
     check(
         "GET / HTTP/1.1\nReferer: https://a.example/b?c=%27d",
         expect![[r#"
-        ["uri"] "/" Uri
-        ["header","REFERER"] "https://a.example/b?c=%27d" Referer
-        ["header","REFERER","percent"] "https://a.example/b?c='d" Referer
-        ["header","REFERER","get","c"] "'d" Query
-    "#]],
+            ["uri"] "/" Uri
+            ["header","REFERER"] "https://a.example/b?c=%27d" Referer
+            ["header","REFERER","get","c"] "'d" Query
+        "#]],
     );
 }
 

@@ -114,7 +114,10 @@ fn header(request: &Request<'_>, repetitions: &Repetitions, position: usize, wal
         walk.scratch.point.push_index(Element::Array, earlier as u32);
     }
     let place = place_of(name);
-    if is_common(name) {
+    if place == Place::Referer && is_ordinary_url(value) {
+        // What such a URL can carry stands in its query, which is judged below, pair by pair.
+        walk.inert(value, place);
+    } else if is_common(name) {
         walk.common_value(value, place);
     } else {
         walk.value(value, place, 0);
@@ -165,6 +168,18 @@ fn is_common(name: &[u8]) -> bool {
                 .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
     };
     COMMON.iter().any(starts_with)
+}
+
+/// Whether a value is an HTTP URL with nothing before its query but host, port and a path of ordinary characters.
+fn is_ordinary_url(value: &[u8]) -> bool {
+    let rest = value
+        .strip_prefix(b"https://")
+        .or_else(|| value.strip_prefix(b"http://"));
+    let Some(rest) = rest else { return false };
+    let question = memchr::memchr(b'?', rest).unwrap_or(rest.len());
+    let path = rest.get(..question).unwrap_or_default();
+    let is_ordinary = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'-' | b'_' | b'.' | b':' | b'~');
+    path.iter().all(is_ordinary) && memchr::memmem::find(path, b"..").is_none()
 }
 
 fn place_of(name: &[u8]) -> Place {
