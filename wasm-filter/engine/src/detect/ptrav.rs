@@ -128,7 +128,7 @@ fn judge(value: &Value<'_>, run: &Run, surroundings: Surroundings, signs: &mut S
         return;
     }
     judge_target(custom, run, surroundings, signs);
-    judge_climb(value, custom, run, signs);
+    judge_climb(value, custom, run, surroundings, signs);
     if run.n_idle > 6 && custom != Custom::Remark {
         signs.push(&IDLE_SEGMENTS, run.span.clone());
     }
@@ -165,7 +165,7 @@ fn judge_target(custom: Custom, run: &Run, surroundings: Surroundings, signs: &m
     }
 }
 
-fn judge_climb(value: &Value<'_>, custom: Custom, run: &Run, signs: &mut Signs) {
+fn judge_climb(value: &Value<'_>, custom: Custom, run: &Run, surroundings: Surroundings, signs: &mut Signs) {
     if run.n_climbs == 0 {
         return;
     }
@@ -174,6 +174,8 @@ fn judge_climb(value: &Value<'_>, custom: Custom, run: &Run, signs: &mut Signs) 
     let is_found = match custom {
         Custom::UrlPath => is_above || run.has_backslash || run.n_climbs > 2,
         Custom::Parameter if value.place == Place::FileName => true,
+        // A link in a line of text or code.
+        Custom::Parameter if surroundings.n_words > 0 && run.n_above < 5 => false,
         Custom::Parameter => run.n_above > 1 || (is_above && (run.is_absolute || !run.has_asset_extension)),
         Custom::Content => {
             (is_above && run.is_absolute)

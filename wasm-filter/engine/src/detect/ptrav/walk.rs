@@ -268,7 +268,10 @@ impl Walker<'_> {
         }
         self.run.n_climbs += 1;
         // Four dots are what remains of `..././`; three or more step up twice or more on Windows 9x.
-        self.run.is_disguised |= segment.is_disguised || segment.len() > 2 || separator.is_some_and(|s| s.is_disguised);
+        self.run.is_disguised |= segment.is_disguised
+            || segment.len() > 3
+            || (segment.len() > 2 && self.run.n_climbs > 1)
+            || separator.is_some_and(|s| s.is_disguised);
         self.run.has_backslash |= separator.is_some_and(|s| s.byte == b'\\');
         if self.depth > 0 {
             self.depth -= 1;

@@ -46,7 +46,8 @@ pub(super) fn judge(value: &[u8], n_words: u32, setting: &Setting) -> Judgement 
             // `call_user_func('system', ..)`: a function named by a string.
             Sink::Call(points) if points >= 40 && is_quoted(front, after) => points / 2 + 10,
             Sink::Call(points) => {
-                let argument = argument_points(after);
+                // Printing a command does not run it.
+                let argument = argument_points(after).min(if points < 25 && !has_backtick(after) { 20 } else { 100 });
                 judgement.is_web_shell |= points >= 40 && argument >= WEB_SHELL;
                 argument
                     .checked_add(points)
@@ -120,7 +121,7 @@ fn is_quoted(front: &[u8], after: &[u8]) -> bool {
 }
 
 /// Points of an argument that comes straight from the request.
-const WEB_SHELL: i32 = 60;
+const WEB_SHELL: i32 = 61;
 
 /// What a call is given. Negative when it is no call.
 fn argument_points(after: &[u8]) -> i32 {
@@ -154,6 +155,14 @@ fn argument_points(after: &[u8]) -> i32 {
         [b, ..] if b.is_ascii_digit() => 5,
         _ => 0,
     }
+}
+
+/// Whether the first argument is a command in backticks.
+fn has_backtick(after: &[u8]) -> bool {
+    after
+        .trim_ascii_start()
+        .strip_prefix(b"(")
+        .is_some_and(|rest| rest.trim_ascii_start().starts_with(b"`"))
 }
 
 /// Whether a string argument begins with a command.

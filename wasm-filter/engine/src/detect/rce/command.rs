@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::{
     setting::{Setting, Trust},
-    shell::{Closer, Command, Opener},
+    shell::{self, Closer, Command, Opener},
     vocabulary::{Habit, Standing},
 };
 
@@ -27,10 +27,14 @@ pub(super) struct Judgement {
 
 /// The most telling command of a value.
 pub(super) fn judge(value: &[u8], commands: &[Command], n_words: u32, setting: &Setting) -> Option<Judgement> {
+    // Commands are only read up to there; looking further would cost every command the whole value.
+    let value = value.get(..shell::MAX_BYTES).unwrap_or(value);
     let mut best: Option<Judgement> = None;
     // A second command that only discards what the application appends.
     let is_remark = |command: &Command| {
-        matches!(command.known, Some((_, Habit::Remark))) && matches!(command.opener, Opener::Ampersand | Opener::Pipe)
+        matches!(command.known, Some((_, Habit::Remark)))
+            && matches!(command.opener, Opener::Ampersand | Opener::Pipe)
+            && command.closer != Closer::Bracket
     };
     let has_remark = commands.iter().any(is_remark);
     for (n, command) in commands.iter().enumerate() {
@@ -68,6 +72,15 @@ fn judge_one(
             && before
                 .is_some_and(|before| matches!(before.known, Some((_, Habit::Network | Habit::Read | Habit::Print)))));
 
+    // A bracket is a condition only with an operator such as `-eq`.
+    if habit == Habit::Test && arguments.n_flags == 0 && arguments.n_numbers < 2 {
+        return Judgement {
+            span: 0..0,
+            points: 0,
+            is_disguised: false,
+            is_remote: false,
+        };
+    }
     let mut points = match standing {
         Standing::Distinct => 40,
         Standing::Common => 25,
@@ -76,7 +89,9 @@ fn judge_one(
     points += entry.points(command.opener);
     points += argument_points(command, habit);
     points += match command.closer {
-        Closer::Comment => 35,
+        // An injection comments out what the application appends; people explain.
+        Closer::Comment if value.get(command.end + 1..).unwrap_or_default().trim_ascii().is_empty() => 35,
+        Closer::Comment => 15,
         Closer::Operator | Closer::Bracket => 10,
         Closer::End if command.opener == Opener::Start => 0,
         Closer::End => 10,
@@ -150,13 +165,22 @@ impl Entry {
         let opens_with_quote = command.opener == Opener::Start && matches!(value.first(), Some(b'"' | b'\''));
         let is_odd = |quote: u8| trimmed.last() == Some(&quote) && memchr::memchr_iter(quote, trimmed).count() % 2 == 1;
         let is_operand =
-            last_word == b"localhost" || last_word.iter().any(u8::is_ascii_digit) || last_word.contains(&b'.');
+            (last_word == b"localhost" || last_word.iter().any(u8::is_ascii_digit) || last_word.contains(&b'.'))
+                && last_word
+                    .iter()
+                    .all(|b| b.is_ascii_alphanumeric() || b"._-/:\\@%".contains(b));
         let is_opened = !matches!(command.opener, Opener::Start | Opener::Group | Opener::Rest);
-        let is_leading = is_opened && !front.iter().any(u8::is_ascii_alphanumeric);
+        // List markers, quotes and tables of markdown stand before inline code.
+        let may_lead = command.opener != Opener::Backtick
+            || trimmed
+                .last()
+                .is_none_or(|b| matches!(b, b'\'' | b'"' | b';' | b'&' | b')' | b'\\'))
+            || front.ends_with(b"|");
+        let is_leading = is_opened && may_lead && !front.iter().any(u8::is_ascii_alphanumeric);
         let first = value.get(command.start + 1).copied().unwrap_or(b' ');
         Entry {
             is_leading,
-            is_tight: is_leading && first.is_ascii_alphabetic(),
+            is_tight: is_leading && command.opener != Opener::Newline && first.is_ascii_alphabetic(),
             is_bare_operand: is_operand && !trimmed.iter().any(u8::is_ascii_whitespace),
             is_breakout: opens_with_quote
                 || is_odd(b'"')
@@ -195,7 +219,7 @@ impl Entry {
         } else if self.is_breakout || self.is_operand {
             25
         } else if self.is_chained {
-            20
+            10
         } else {
             0
         };
@@ -233,12 +257,14 @@ fn argument_points(command: &Command, habit: Habit) -> i32 {
         Habit::Delay if arguments.n_numbers == 1 && arguments.n_words + arguments.n_neutral == 0 => 45,
         Habit::Interpret | Habit::Network if arguments.has_code_flag && arguments.has_quotes => 75,
         Habit::Interpret if arguments.has_code_flag => 65,
+        // A script by its name is what instructions say.
+        Habit::Interpret if n_arguments == u32::from(arguments.n_neutral) && n_arguments > 0 => -20,
         Habit::Network if arguments.n_hosts > 0 => 25,
         Habit::Network if arguments.has_code_flag => 15,
         Habit::Test if arguments.n_numbers > 1 => 30,
         Habit::Test if arguments.n_flags + arguments.n_variables + arguments.n_substitutions > 0 => 30,
         Habit::Change | Habit::Read if arguments.n_neutral + arguments.n_numbers > 0 => 20,
-        Habit::Remark => 30,
+        Habit::Remark if command.closer != Closer::Bracket => 30,
         Habit::Print if n_arguments > 0 => 15,
         _ => 0,
     };
@@ -264,12 +290,19 @@ fn prose_points(
     let after = n_words as i32 - before - i32::from(command.arguments.n_words);
     let mut points = 15 * before + 8 * (after - 2).max(0);
     // Inline code in markdown: the backticks stand among words.
-    if command.opener == Opener::Backtick && before + after > 1 {
-        points += 60;
+    let tail = value.get(command.end + 1..).unwrap_or_default();
+    if command.opener == Opener::Backtick {
+        points += if before + after > 1 { 60 } else { 0 };
+        points += if matches!(tail.first(), Some(b'.' | b',' | b' ' | b':' | b']' | b'?' | b'!')) {
+            30
+        } else {
+            0
+        };
     }
     points += match setting.trust {
         Trust::Parameter => 0,
         Trust::Stored => 15,
+        Trust::Content if entry.is_leading && command.opener == Opener::Newline => 15,
         Trust::Content if entry.is_leading || entry.is_breakout || entry.is_bare_operand || command.is_disguised => 0,
         Trust::Content if command.arguments.has_arithmetic => 0,
         // A few lines of shell, or commands in a row, are a snippet.
@@ -283,6 +316,10 @@ fn prose_points(
         points += if is_near { 20 } else { 1000 };
     }
     if setting.is_split && !has_remark && command.arguments.n_all() == 0 {
+        points += 40;
+    }
+    // A row of a table.
+    if command.opener == Opener::Pipe && value.windows(3).filter(|three| *three == b" | ").count() > 1 {
         points += 40;
     }
     // A lone `&` is how people write "and".

@@ -46,6 +46,7 @@ impl Setting {
             is_document: matches!(value.place, Place::File | Place::RawBody)
                 || is_long
                 || value.bytes.starts_with(b"#!")
+                || memchr::memmem::find(value.bytes, b"```").is_some()
                 || memchr::memchr_iter(b'\n', value.bytes).count() >= DOCUMENT_LINES,
             is_split: false,
         }

@@ -213,6 +213,11 @@ impl<'a> Lexer<'a> {
             b'|' if next == b'|' => self.close(Closer::Operator, Opener::OrIf, 2),
             b'|' => self.close(Closer::Operator, Opener::Pipe, 1),
             b'&' => self.ampersand(next),
+            // Fences of markdown.
+            b'`' if next == b'`' => {
+                let len = rest.iter().take_while(|b| **b == b'`').count();
+                self.blank(len);
+            }
             b'`' if self.in_backticks => {
                 self.in_backticks = false;
                 self.close(Closer::Bracket, Opener::Rest, 1);
@@ -425,6 +430,10 @@ impl<'a> Lexer<'a> {
         } else {
             vocabulary::find(name)
         };
+        // `$(CC)` and `$(PERL)` are variables of makefiles.
+        if word.has_upper() && matches!(self.command.opener, Opener::Substitution | Opener::Backtick) {
+            self.command.known = None;
+        }
         self.command.is_disguised |= is_pattern || word.is_escaped();
         self.command.has_folder = name.contains(&b'/') || name.contains(&b'\\');
         // Programs are named by whole paths; `#/a/cat` and `docs/date` are something else.

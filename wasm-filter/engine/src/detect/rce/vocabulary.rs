@@ -302,19 +302,37 @@ pub(super) fn find(name: &[u8]) -> Option<(Standing, Habit)> {
         let stem = name
             .get(..end)
             .filter(|stem| stem.len() < name.len() && stem.len() > 2)?;
-        exact(stem)
+        exact(stem).filter(|(_, habit)| *habit == Interpret || stem == b"pip")
     })
 }
 
 /// Looks up the first command that a shell pattern such as `/???/c?t` matches.
+///
+/// Regular expressions and lists in brackets are full of patterns; what hides a command begins with a letter or at the
+/// root, and leaves enough letters for the shell to find just that command.
 pub(super) fn find_pattern(pattern: &[u8]) -> Option<(Standing, Habit)> {
-    let pattern = base_name(pattern);
-    let n_literal = pattern.iter().filter(|b| b.is_ascii_alphanumeric()).count();
-    // `*` and `???` match everything and so say nothing.
-    if n_literal == 0 || pattern.len() > 16 {
+    let is_rooted = pattern.starts_with(b"/");
+    let base = base_name(pattern);
+    let mut is_outside = true;
+    let mut is_literal = |b: &&u8| {
+        is_outside = **b != b'[' && (is_outside || **b == b']');
+        is_outside && b.is_ascii_alphabetic()
+    };
+    let n_letters = base.iter().filter(&mut is_literal).count();
+    let n_slashes = pattern.iter().filter(|b| **b == b'/').count();
+    let begins_well = if is_rooted {
+        n_slashes > 1
+    } else {
+        base.first().is_some_and(u8::is_ascii_alphabetic)
+    };
+    let n_needed = if is_rooted { 1 } else { 2 };
+    if !begins_well || n_letters < n_needed || base.len() > 16 || pattern.contains(&b'\\') {
         return None;
     }
-    let mut matching = COMMANDS.iter().filter(|(name, ..)| matches(pattern, name.as_bytes()));
+    let may_hide = |standing: Standing| is_rooted || standing != English;
+    let mut matching = COMMANDS
+        .iter()
+        .filter(|(name, standing, _)| may_hide(*standing) && matches(base, name.as_bytes()));
     matching.next().map(|(_, standing, habit)| (*standing, *habit))
 }
 
@@ -352,7 +370,10 @@ fn matches(pattern: &[u8], name: &[u8]) -> bool {
                 p += 1;
                 n += 1;
             }
-            Some(b'[') => match pattern.get(p..).and_then(|rest| rest.iter().position(|b| *b == b']')) {
+            Some(b'[') => match pattern
+                .get(p..)
+                .and_then(|rest| rest.iter().take(5).position(|b| *b == b']'))
+            {
                 Some(len) => {
                     p += len + 1;
                     n += 1;
@@ -409,10 +430,10 @@ mod tests {
 
     #[test]
     fn patterns_match_as_shells_do() {
-        for pattern in ["/???/c?t", "/b*n/wh*i", "c[a]t", "who*", "/bin/ca*"] {
+        for pattern in ["/???/c?t", "/b*n/wh*i", "w[h]oami", "who*", "/bin/ca*"] {
             assert!(find_pattern(pattern.as_bytes()).is_some(), "{pattern}");
         }
-        for pattern in ["*", "???", "x?y", "[a"] {
+        for pattern in ["*", "???", "x?y", "[a", "[dependencies]", "*stat", "?p", "c*"] {
             assert!(find_pattern(pattern.as_bytes()).is_none(), "{pattern}");
         }
     }

@@ -18,6 +18,7 @@ pub(super) struct Word {
     is_split: bool,
     is_escaped: bool,
     has_pattern: bool,
+    has_upper: bool,
 }
 
 impl Word {
@@ -32,6 +33,7 @@ impl Word {
             is_split: false,
             is_escaped: false,
             has_pattern: false,
+            has_upper: false,
         }
     }
 
@@ -41,6 +43,7 @@ impl Word {
         }
         self.is_escaped |= self.is_split;
         self.is_split = false;
+        self.has_upper |= b.is_ascii_uppercase();
         self.has_pattern |= matches!(b, b'*' | b'?' | b'[');
         match self.bytes.get_mut(self.len) {
             Some(slot) => {
@@ -80,6 +83,10 @@ impl Word {
 
     pub(super) fn has_pattern(&self) -> bool {
         self.has_pattern
+    }
+
+    pub(super) fn has_upper(&self) -> bool {
+        self.has_upper
     }
 
     pub(super) fn is_escaped(&self) -> bool {
