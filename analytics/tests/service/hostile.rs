@@ -90,7 +90,7 @@ async fn odd_hits_are_cut_or_left_out_and_counted() {
     huge.remote_addr = "not an address \u{1b}[2J".to_owned();
     huge.limits = vec!["y".repeat(1000); 100];
     huge.action = 77;
-    huge.findings[0].payload = vec![0; 100_000];
+    huge.findings[0].payload = b"hunter2".repeat(10_000);
     huge.findings[0].reason = "z".repeat(10_000);
     huge.findings[0].point = sample::point(&[("hash", Some("\u{202e}"))].repeat(1000));
     let mut many = plain.clone();
@@ -163,6 +163,14 @@ async fn odd_hits_are_cut_or_left_out_and_counted() {
         hits.iter()
             .all(|stored| (now - stored.hit.as_ref().unwrap().time.unwrap().seconds).abs() < 60)
     );
+
+    // Nothing of what was captured is logged, refusals included.
+    service.ask_to_stop();
+    let (_, log) = tokio::task::spawn_blocking(|| service.ended()).await.unwrap();
+    assert!(log.iter().any(|line| line.contains("Hits were refused.")), "{log:#?}");
+    for part in ["hunter2", "SQL injection", "not an address"] {
+        assert!(log.iter().all(|line| !line.contains(part)), "{part} in {log:#?}");
+    }
 }
 
 #[tokio::test]
