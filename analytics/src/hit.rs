@@ -197,15 +197,6 @@ impl fmt::Display for Point {
     }
 }
 
-// === impl Hit ===
-
-impl Hit {
-    /// Every finding, strongest first.
-    pub fn findings(&self) -> impl Iterator<Item = &Finding> {
-        std::iter::once(&self.finding).chain(&self.other_findings)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -59,13 +59,14 @@ impl Ingest {
             }
         };
         let Accepted { hits, refused, cuts } = accept(hits, Timestamp::now());
+        let n_stored = hits.len() as u32;
         let batch = Batch {
-            producer,
+            producer: producer.clone(),
             sequence,
             hits,
             dropped_total,
         };
-        let appended = self.journal.append(&batch).await;
+        let appended = self.journal.append(batch).await;
         self.metrics.batch(match appended {
             Ok(Appended::Now) => BatchResult::Stored,
             Ok(Appended::Already) => BatchResult::Duplicate,
@@ -76,8 +77,8 @@ impl Ingest {
         let (stored, refused_now) = match appended.map_err(|error| status::of_append(&error))? {
             Appended::Already => (0, 0),
             Appended::Now => {
-                self.note(&batch.producer, refused, cuts);
-                (batch.hits.len() as u32, n_refused)
+                self.note(&producer, refused, cuts);
+                (n_stored, n_refused)
             }
         };
         Ok(v1::ReportHitsResponse {

@@ -182,7 +182,14 @@ impl Journal {
     ///
     /// A batch counts as sent before when its producer and sequence number are known; of each producer the last 64
     /// numbers are told apart, and older ones count as known.
-    pub async fn append(&self, batch: &Batch) -> Result<Appended, AppendError> {
+    pub async fn append(&self, batch: Batch) -> Result<Appended, AppendError> {
+        let Batch {
+            ref producer,
+            sequence,
+            ref hits,
+            dropped_total,
+        } = batch;
+        let (producer, n_hits) = (producer.clone(), hits.len() as u64);
         let body = wire::batch_to(batch).encode_to_vec();
         let permits = u32::try_from(body.len() + 256).unwrap_or(u32::MAX);
         let Ok(permit) = self.room.clone().try_acquire_many_owned(permits) else {
@@ -193,10 +200,10 @@ impl Journal {
         }
         let (reply, answer) = oneshot::channel();
         let append = writer::Append {
-            producer: batch.producer.clone(),
-            sequence: batch.sequence,
-            dropped_total: batch.dropped_total,
-            n_hits: batch.hits.len() as u64,
+            producer,
+            sequence,
+            dropped_total,
+            n_hits,
             body,
             reply,
             _permit: permit,

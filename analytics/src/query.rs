@@ -55,7 +55,7 @@ impl<S: Store> Query<S> {
         let page = self.store.attacks(filter, after, limit).await;
         let page = page.map_err(|error| status::of_store(&error))?;
         Ok(v1::ListAttacksResponse {
-            attacks: page.entries.iter().map(wire::attack_to).collect(),
+            attacks: page.entries.into_iter().map(wire::attack_to).collect(),
             next_page_token: Token::write(
                 page.next
                     .map(|AttackCursor { last, id: AttackId(id) }| Token { time: last, id }),
@@ -70,7 +70,7 @@ impl<S: Store> Query<S> {
         let attack = self.store.attack(id).await.map_err(|error| status::of_store(&error))?;
         let attack = attack.ok_or_else(|| status::not_found("attack", &text))?;
         Ok(v1::GetAttackResponse {
-            attack: Some(wire::attack_to(&attack)),
+            attack: Some(wire::attack_to(attack)),
         })
     }
 
@@ -94,7 +94,7 @@ impl<S: Store> Query<S> {
         let page = page.map_err(|error| status::of_store(&error))?;
         let token = |id: HitId| Token { time: id.time(), id };
         Ok(v1::ListHitsResponse {
-            hits: page.entries.iter().map(wire::stored_hit_to).collect(),
+            hits: page.entries.into_iter().map(wire::stored_hit_to).collect(),
             next_page_token: Token::write(page.next.map(token), &scope),
         })
     }

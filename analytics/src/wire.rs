@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use waf_proto::v1;
 
 use crate::{
-    attack::{Attack, Status},
+    attack::{Attack, AttackKey, Status},
     hit::{Action, AttackTypeCode, Batch, Finding, Hit, Key, Point, Producer, limits},
     id::{AttackId, Slot},
     store::StoredHit,
@@ -127,7 +127,7 @@ pub fn hit_from(message: v1::Hit, cuts: &mut Cuts) -> Result<Hit, Refused> {
 }
 
 /// A message from a hit.
-pub fn hit_to(hit: &Hit) -> v1::Hit {
+pub fn hit_to(hit: Hit) -> v1::Hit {
     let Hit {
         attack_type,
         time,
@@ -140,33 +140,33 @@ pub fn hit_to(hit: &Hit) -> v1::Hit {
         mode,
         action,
         response_status,
-        finding: _,
-        other_findings: _,
+        finding,
+        other_findings,
         limits,
     } = hit;
     v1::Hit {
         attack_type: attack_type.to_string(),
-        time: Some(time_to(*time)),
-        request_id: request_id.clone(),
-        application: *application,
+        time: Some(time_to(time)),
+        request_id,
+        application,
         remote_addr: remote_addr.map(|address| address.to_string()).unwrap_or_default(),
-        method: method.clone(),
-        host: host.clone(),
-        path: path.clone(),
-        mode: mode.clone(),
+        method,
+        host,
+        path,
+        mode,
         action: match action {
             Action::Monitored => v1::Action::Monitored.into(),
             Action::Blocked => v1::Action::Blocked.into(),
-            Action::Other(number) => *number,
+            Action::Other(number) => number,
         },
-        response_status: *response_status,
-        findings: hit.findings().map(finding_to).collect(),
-        limits: limits.clone(),
+        response_status,
+        findings: std::iter::once(finding).chain(other_findings).map(finding_to).collect(),
+        limits,
     }
 }
 
 /// A batch as the journal keeps it.
-pub fn batch_to(batch: &Batch) -> v1::ReportHitsRequest {
+pub fn batch_to(batch: Batch) -> v1::ReportHitsRequest {
     let Batch {
         producer: Producer { node, boot },
         sequence,
@@ -174,21 +174,30 @@ pub fn batch_to(batch: &Batch) -> v1::ReportHitsRequest {
         dropped_total,
     } = batch;
     v1::ReportHitsRequest {
-        producer: Some(v1::Producer {
-            node: node.clone(),
-            boot: *boot,
-        }),
-        sequence: *sequence,
-        hits: hits.iter().map(hit_to).collect(),
-        dropped_total: *dropped_total,
+        producer: Some(v1::Producer { node, boot }),
+        sequence,
+        hits: hits.into_iter().map(hit_to).collect(),
+        dropped_total,
     }
 }
 
 /// A message from an attack.
-pub fn attack_to(attack: &Attack) -> v1::Attack {
+pub fn attack_to(attack: Attack) -> v1::Attack {
+    let status = match attack.status() {
+        Status::Monitored => v1::AttackStatus::Monitored,
+        Status::PartiallyBlocked => v1::AttackStatus::PartiallyBlocked,
+        Status::Blocked => v1::AttackStatus::Blocked,
+    };
     let Attack {
         id,
-        key,
+        key:
+            AttackKey {
+                application,
+                attack_type,
+                point,
+                host,
+                path,
+            },
         first,
         last,
         hits,
@@ -198,33 +207,28 @@ pub fn attack_to(attack: &Attack) -> v1::Attack {
     } = attack;
     v1::Attack {
         id: id.to_string(),
-        attack_type: key.attack_type.to_string(),
-        point: point_to(&key.point),
-        host: key.host.clone(),
-        path: key.path.clone(),
-        application: key.application,
-        first_time: Some(time_to(*first)),
-        last_time: Some(time_to(*last)),
-        hits: *hits,
-        blocked_hits: *blocked_hits,
-        status: match attack.status() {
-            Status::Monitored => v1::AttackStatus::Monitored,
-            Status::PartiallyBlocked => v1::AttackStatus::PartiallyBlocked,
-            Status::Blocked => v1::AttackStatus::Blocked,
-        }
-        .into(),
-        sources: *n_sources,
-        payload: payload.clone(),
+        attack_type: attack_type.to_string(),
+        point: point_to(point),
+        host,
+        path,
+        application,
+        first_time: Some(time_to(first)),
+        last_time: Some(time_to(last)),
+        hits,
+        blocked_hits,
+        status: status.into(),
+        sources: n_sources,
+        payload,
     }
 }
 
 /// A message from a stored hit.
-pub fn stored_hit_to(stored: &StoredHit) -> v1::StoredHit {
+pub fn stored_hit_to(stored: StoredHit) -> v1::StoredHit {
     let StoredHit { id, attack, node, hit } = stored;
     v1::StoredHit {
         id: id.to_string(),
-        attack_id: AttackId::to_string(attack),
-        node: node.clone(),
+        attack_id: AttackId::to_string(&attack),
+        node,
         hit: Some(hit_to(hit)),
     }
 }
@@ -263,16 +267,16 @@ pub fn point_from(elements: Vec<v1::PointElement>, cuts: &mut Cuts) -> Point {
 }
 
 /// A message from a point.
-pub fn point_to(point: &Point) -> Vec<v1::PointElement> {
-    let element = |(element, key): &(String, Key)| v1::PointElement {
-        element: element.clone(),
+pub fn point_to(point: Point) -> Vec<v1::PointElement> {
+    let element = |(element, key)| v1::PointElement {
+        element,
         key: match key {
             Key::None => None,
-            Key::Name(name) => Some(v1::point_element::Key::Name(name.clone())),
-            Key::Index(index) => Some(v1::point_element::Key::Index(*index)),
+            Key::Name(name) => Some(v1::point_element::Key::Name(name)),
+            Key::Index(index) => Some(v1::point_element::Key::Index(index)),
         },
     };
-    point.0.iter().map(element).collect()
+    point.0.into_iter().map(element).collect()
 }
 
 fn finding_from(message: v1::Finding, cuts: &mut Cuts) -> Finding {
@@ -296,7 +300,7 @@ fn finding_from(message: v1::Finding, cuts: &mut Cuts) -> Finding {
     }
 }
 
-fn finding_to(finding: &Finding) -> v1::Finding {
+fn finding_to(finding: Finding) -> v1::Finding {
     let Finding {
         point,
         payload,
@@ -308,12 +312,12 @@ fn finding_to(finding: &Finding) -> v1::Finding {
     } = finding;
     v1::Finding {
         point: point_to(point),
-        payload: payload.clone(),
-        stamps: stamps.clone(),
-        reason: reason.clone(),
-        span_start: *span_start,
-        span_end: *span_end,
-        decoders: decoders.clone(),
+        payload,
+        stamps,
+        reason,
+        span_start,
+        span_end,
+        decoders,
     }
 }
 

@@ -94,7 +94,7 @@ pub(super) fn body(node: &str, hit: &Hit) -> Vec<u8> {
         id: String::new(),
         attack_id: String::new(),
         node: node.to_owned(),
-        hit: Some(wire::hit_to(hit)),
+        hit: Some(wire::hit_to(hit.clone())),
     };
     lz4_flex::compress_prepend_size(&message.encode_to_vec())
 }
@@ -117,7 +117,7 @@ pub(super) fn body_from(id: HitId, attack: AttackId, content: &[u8]) -> Result<(
 /// A point as it stands in a column: a `Finding` message with nothing but the point.
 pub(super) fn point(point: &Point) -> Vec<u8> {
     let message = v1::Finding {
-        point: wire::point_to(point),
+        point: wire::point_to(point.clone()),
         ..v1::Finding::default()
     };
     message.encode_to_vec()
