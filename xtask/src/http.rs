@@ -185,16 +185,15 @@ fn fill<S: Read>(stream: &mut S, buffer: &mut Vec<u8>) -> io::Result<usize> {
     if buffer.len() >= MAX_RESPONSE_BYTES {
         return Err(invalid("length (too long)"));
     }
-    let old = buffer.len();
-    buffer.resize(old + 16 * 1024, 0);
+    let mut chunk = [0; 16 * 1024];
     let n = loop {
-        match stream.read(&mut buffer[old..]) {
+        match stream.read(&mut chunk) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => break result,
+            result => break result?,
         }
     };
-    buffer.truncate(old + *n.as_ref().unwrap_or(&0));
-    n
+    buffer.extend_from_slice(&chunk[..n]);
+    Ok(n)
 }
 
 fn invalid(what: &str) -> io::Error {

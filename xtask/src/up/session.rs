@@ -247,7 +247,7 @@ fn start_application(project: &Project, folders: &Folders, ports: &Ports, stop: 
 
 /// Of our own environment only what every program needs: settings must come from flags.
 fn inherited() -> Vec<(String, String)> {
-    ["PATH", "HOME", "TMPDIR", "RUST_BACKTRACE"]
+    ["PATH", "HOME", "TMPDIR"]
         .into_iter()
         .filter_map(|name| Some((name.to_owned(), env::var(name).ok()?)))
         .collect()

@@ -165,7 +165,12 @@ fn web_socket(stopping: watch::Receiver<bool>) -> BoxedFilter<(Response,)> {
 
 fn rest() -> BoxedFilter<(Response,)> {
     warp::path::full()
-        .map(|path: FullPath| pages::anything_else(path.as_str()))
+        // Read to its end: a connection with an unread body could not be used again.
+        .and(body::whole())
+        .map(|path: FullPath, body: Result<Bytes, BodyError>| match body {
+            Ok(_) => pages::anything_else(path.as_str()),
+            Err(error) => pages::error(error.status()),
+        })
         .boxed()
 }
 
@@ -239,6 +244,8 @@ mod tests {
         check("PUT", "/api/items/7", r#"{"name":"x"}"#, 404, "no such item").await;
         let long = "x".repeat(MAX_BODY_BYTES + 1);
         check("POST", "/anything", &long, 413, "error").await;
+        // Every route reads the body, also one that does not use it: the connection goes on to the next request.
+        check("POST", "/elsewhere", &long, 413, "Sorry").await;
     }
 
     #[tokio::test]
