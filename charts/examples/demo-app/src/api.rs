@@ -67,7 +67,7 @@ impl Items {
     pub(crate) fn create(&self, body: Result<Bytes, BodyError>) -> Response {
         let mut item = match parse(body) {
             Ok(item) => item,
-            Err(response) => return response,
+            Err((status, reason)) => return error(status, &reason),
         };
         let mut state = self.lock();
         if state.items.len() >= MAX_ITEMS {
@@ -82,7 +82,7 @@ impl Items {
     pub(crate) fn replace(&self, id: u32, body: Result<Bytes, BodyError>) -> Response {
         let mut item = match parse(body) {
             Ok(item) => item,
-            Err(response) => return response,
+            Err((status, reason)) => return error(status, &reason),
         };
         match self.lock().items.get_mut(&id) {
             Some(old) => {
@@ -107,11 +107,12 @@ impl Items {
     }
 }
 
-fn parse(body: Result<Bytes, BodyError>) -> Result<Item, Response> {
-    let body = body.map_err(|e| error(e.status(), "no body"))?;
-    let item = serde_json::from_slice::<Item>(&body).map_err(|e| error(StatusCode::BAD_REQUEST, &e.to_string()))?;
+/// Reads an item, or tells what to answer instead.
+fn parse(body: Result<Bytes, BodyError>) -> Result<Item, (StatusCode, String)> {
+    let body = body.map_err(|e| (e.status(), "no body".to_owned()))?;
+    let item = serde_json::from_slice::<Item>(&body).map_err(|e| (StatusCode::BAD_REQUEST, e.to_string()))?;
     if item.name.len() > MAX_NAME_BYTES {
-        return Err(error(StatusCode::PAYLOAD_TOO_LARGE, "the name is too long"));
+        return Err((StatusCode::PAYLOAD_TOO_LARGE, "the name is too long".to_owned()));
     }
     Ok(item)
 }
