@@ -4,21 +4,30 @@
 //! that a value can have in a query, whether what follows *parses*: as it is, where a number or a whole statement is
 //! expected; after its first word; and after each of its first quotes, where it would end a literal. `1' UNION SELECT`
 //! is half a query in every one of them and means nothing; `1' UNION SELECT password FROM users--` parses after the
-//! quote. The files read in order of work: `lexer` makes tokens, `walk` with `clauses` and `statements` is the
-//! grammar and collects `facts`, `judge` weighs them.
+//! quote. The files read in order of work: `lexer` makes tokens; `walk` is the grammar, one file per part of the
+//! language, and collects `facts`; `judge` weighs them.
 //!
 //! It holds no list of payloads. Prose and source code stay clean because they stop parsing within a few words.
 
-mod clauses;
-mod facts;
-mod frame;
-mod judge;
 mod keywords;
 mod lexer;
 mod names;
-mod stamps;
+
+mod clauses;
+mod conditions;
+mod frame;
+mod nesting;
+mod operands;
+mod operators;
 mod statements;
 mod walk;
+
+mod facts;
+mod judge;
+mod stamps;
+
+#[cfg(test)]
+mod tests;
 
 use self::{
     frame::Frame,
@@ -39,11 +48,16 @@ pub struct Scratch {
     frames: Vec<Frame>,
 }
 
-/// Whether a value of these classes can be an injection.
+/// Whether a value of these classes can be an injection: it has a word of SQL, a call or an operator of SQL's own, or a
+/// quote with an operator or a blank after it.
 pub fn may_match(classes: &Classes) -> bool {
-    classes.any_word(word::SQL_LINK | word::SQL_QUERY | word::SQL_FUNCTION)
-        || classes.any_pair(pair::PIPE_PIPE | pair::AMPERSAND_AMPERSAND | pair::AT_AT | pair::CALL | pair::COMMENT_OPEN)
-        || classes.any_byte(byte::SINGLE_QUOTE | byte::DOUBLE_QUOTE | byte::BACKTICK)
+    let has_sql = classes.any_word(word::SQL_LINK | word::SQL_QUERY | word::SQL_FUNCTION)
+        || classes
+            .any_pair(pair::PIPE_PIPE | pair::AMPERSAND_AMPERSAND | pair::AT_AT | pair::CALL | pair::COMMENT_OPEN);
+    let has_quote = classes.any_byte(byte::SINGLE_QUOTE | byte::DOUBLE_QUOTE | byte::BACKTICK);
+    let breaks_out = classes.any_pair(pair::QUOTE_OPERATOR | pair::QUOTE_SPACE)
+        || classes.any_byte(byte::NUL | byte::CONTROL | byte::HIGH);
+    has_sql || (has_quote && breaks_out)
 }
 
 /// Looks for signs of SQL injection in one value.

@@ -172,7 +172,7 @@ impl<'a> Lexer<'a> {
                     None => rest.len(),
                 },
                 [b'#', tail @ ..] | [b'-', b'-', tail @ ..] => match memchr::memchr(b'\n', tail) {
-                    Some(n) if tail.get(n..).is_some_and(|t| !t.trim_ascii().is_empty()) => {
+                    Some(n) if tail.get(n..).is_some_and(|t| !t.trim_ascii_start().is_empty()) => {
                         self.pos += rest.len() - tail.len() + n;
                         self.obfuscated = true;
                         continue;
@@ -346,20 +346,20 @@ impl<'a> Lexer<'a> {
 
     fn read_word(&mut self) -> Kind {
         let start = self.pos;
-        self.skip_while(is_name);
-        // A lone 0xA0 among ASCII is a space to MySQL.
-        if let Some(n) = self
-            .text(start..self.pos)
+        let mut previous = 0;
+        // MySQL takes a lone 0xA0 for a space; UTF-8 writes it C2 A0, and has A0 inside of other letters.
+        let n = self
+            .rest()
             .windows(2)
-            .position(|w| w[..] == [0xc2, 0xa0])
-        {
-            self.pos = start + n;
-        } else if let Some(n) = memchr::memchr(0xa0, self.text(start..self.pos))
-            && n > 0
-            && self.text(start..start + n).is_ascii()
-        {
-            self.pos = start + n;
-        }
+            .take_while(|pair| {
+                let is_blank = matches!(pair, [0xc2, 0xa0]) || (pair.first() == Some(&0xa0) && previous < 0x80);
+                previous = pair.first().copied().unwrap_or(0);
+                !is_blank && is_name(previous)
+            })
+            .count();
+        // The last byte of the value has no neighbour.
+        let is_last = n + 1 == self.rest().len() && self.rest().last().is_some_and(|&b| is_name(b));
+        self.pos += (n + usize::from(is_last)).max(1);
         let text = self.text(start..self.pos);
         let is_prefix = match text {
             [b'n' | b'N' | b'x' | b'X' | b'b' | b'B' | b'e' | b'E'] | [b'_', _, ..] => true,
