@@ -97,6 +97,9 @@ pub(super) fn whole_expression(text: &[u8]) -> Option<Range<usize>> {
     if text.len() > MAX_FRAGMENT_BYTES / 2 {
         return None;
     }
+    // The end of a comment that the page began.
+    let offset = if text.starts_with(b"*/") { 2 } else { 0 };
+    let text = tail(text, offset);
     let reading = script::read(text);
     if reading.n_bends > 0 || reading.n_statements > 4 {
         return None;
@@ -109,6 +112,8 @@ pub(super) fn whole_expression(text: &[u8]) -> Option<Range<usize>> {
     let proves = match call {
         // These are words of many languages; with a decoder or a name of the browser in it, they are not.
         [b'e', b'v', b'a', b'l', ..] => mentions(&[
+            b"'+'",
+            b"\"+\"",
             b"atob(",
             b"fromcharcode",
             b"location",
@@ -119,12 +124,13 @@ pub(super) fn whole_expression(text: &[u8]) -> Option<Range<usize>> {
         ]),
         [b'F', b'u', b'n', ..] => mentions(&[b")(", b")`"]),
         _ if call.starts_with(b"fromCharCode") => mentions(&[b"eval", b"alert"]),
-        // JavaScript knows `prompt`; `Prompt` is a class of something else.
-        [first, ..] => !first.is_ascii_uppercase(),
+        // JavaScript knows `prompt`; `Prompt` is a class of something else, and `prompt (computing)` a title.
+        [first, ..] => !first.is_ascii_uppercase() && !call.ends_with(b" ("),
         [] => false,
     };
     let begins = reading.sink_leads || matches!(head.kind, Kind::Sign(_)) || reading.is_escaped;
-    (matches!(sink, Sink::Dialog | Sink::Code) && proves && begins).then_some(span)
+    let runs = matches!(sink, Sink::Dialog | Sink::Code) && proves;
+    ((runs || reading.carries_off) && (begins || offset > 0)).then_some(offset + span.start..offset + span.end)
 }
 
 /// Whether a template expression (`{{...}}`, `${...}`) reaches a sink. Returns where.
@@ -177,8 +183,10 @@ pub(super) fn letterless_script(text: &[u8]) -> Option<Range<usize>> {
                 | b','
         )
     };
-    let mut start = 0;
-    let mut i = 0;
+    // PERF: a vectorised search spares clean text the walk below; no such script does without an empty array.
+    let first = memchr::memmem::find(text, b"[]")?;
+    let mut start = first.saturating_sub(MIN_LETTERLESS_BYTES);
+    let mut i = start;
     while i <= text.len() {
         let b = at(text, i);
         if i < text.len() && (is_sign(b) || b.is_ascii_whitespace()) {

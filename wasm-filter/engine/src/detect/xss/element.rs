@@ -62,6 +62,10 @@ impl Judge<'_> {
             .iter()
             .position(|b| *b == b':')
             .map_or(full_name, |colon| tail(full_name, colon + 1));
+        // PERF: most tags of rich text have no attributes and no interest.
+        if at(self.text, tag.attributes_from) == b'>' && (tag.is_end || !has_content(element)) {
+            return tag.attributes_from + 1;
+        }
         let is_server_control = full_name.len() > element.len() + 1 && element != b"script";
         let mut facts = Facts::default();
         let mut attributes = Attributes::new(self.text, tag.attributes_from);
@@ -92,7 +96,7 @@ impl Judge<'_> {
     fn element(&mut self, element: &[u8], facts: &Facts, span: &Range<usize>, end: Option<usize>) {
         let address = facts.address.clone().map(|address| part(self.text, address));
         let is_foreign = address.is_some_and(|address| is_foreign(address.trim_ascii()));
-        if matches!(element, b"script" | b"style" | b"handler") && span.start < self.content_end {
+        if has_content(element) && span.start < self.content_end {
             return;
         }
         match element {
@@ -224,6 +228,11 @@ impl Judge<'_> {
             }
         }
     }
+}
+
+/// Whether an element's content runs, or may.
+fn has_content(element: &[u8]) -> bool {
+    matches!(element, b"script" | b"style" | b"handler")
 }
 
 /// Whether an address leads to another server or is a document of its own.

@@ -51,6 +51,8 @@ pub(super) struct Reading {
     pub(super) n_statements: usize,
     /// The first sink of the most telling kind, and where.
     pub(super) sink: Option<(Sink, Range<usize>)>,
+    /// It reads the session and sends or navigates, whichever the sink is.
+    pub(super) carries_off: bool,
     /// It begins with an assignment to a plain name.
     pub(super) assigns_first: bool,
     /// The sink is the first thing that happens.
@@ -180,6 +182,7 @@ pub(super) fn read(text: &[u8]) -> Reading {
     // Set while a member of a global object, or a chain of `constructor`, is being named.
     let mut global_index = false;
     let mut n_constructors = 0;
+    let (mut reads, mut travels) = (false, false);
     let mut callee_leads = true;
     let mut lexer = Lexer::new(text);
     for token in lexer.by_ref() {
@@ -189,6 +192,8 @@ pub(super) fn read(text: &[u8]) -> Reading {
             reading.head = Some(token);
         }
         if let Some(sink) = sink_at(text, &token, &seen, global_index, n_constructors) {
+            reads |= sink == Sink::Session;
+            travels |= sink == Sink::Travel;
             let had_sink = reading.sink.is_some();
             let start = seen.back(0).map_or(token.start, |previous| previous.start);
             reading.note(sink, start..token.end);
@@ -237,6 +242,7 @@ pub(super) fn read(text: &[u8]) -> Reading {
         seen.push(token);
     }
     // Nothing may follow a mention that ends the text: `onerror=alert`.
+    reading.carries_off = reads && travels;
     reading.ends_in_comment = lexer.ends_in_comment;
     reading.last = seen.back(0);
     reading
@@ -245,6 +251,7 @@ pub(super) fn read(text: &[u8]) -> Reading {
 /// Whether what was just read can be called.
 fn names_callee(text: &[u8], seen: &Window) -> bool {
     match seen.back(0).map(|token| token.kind) {
+        Some(Kind::Word) if seen.is(1, b'.') => true,
         Some(Kind::Word) => !matches!(
             seen.word(0, text).as_bytes(),
             b"if"
@@ -274,7 +281,7 @@ fn sink_at(text: &[u8], token: &Token, seen: &Window, global_index: bool, n_cons
     let name = seen.word(0, text);
     let name = name.as_bytes();
     if is_call {
-        if seen.is(0, b']') && global_index {
+        if seen.is(0, b']') && (global_index || indexes_dialog(text, seen)) {
             return Some(Sink::Code);
         }
         // `constructor(...) {` alone defines a class.
@@ -314,6 +321,11 @@ fn sink_at(text: &[u8], token: &Token, seen: &Window, global_index: bool, n_cons
             _ => None,
         };
     }
+    // `setTimeout('...')`
+    if token.kind == Kind::Text && seen.is(0, b'(') {
+        let callee = seen.word(1, text);
+        return matches!(callee.as_bytes(), b"settimeout" | b"setinterval" | b"setimmediate").then_some(Sink::Code);
+    }
     // `onerror = alert`, `[1].find(alert)`, `setTimeout(alert)`
     if matches!(token.kind, Kind::Sign(b';' | b')' | b','))
         && (is_dialog(name) || is_evaluator(name))
@@ -322,6 +334,15 @@ fn sink_at(text: &[u8], token: &Token, seen: &Window, global_index: bool, n_cons
         return Some(Sink::Dialog);
     }
     None
+}
+
+/// Whether the index that `]` closes is the name of a dialog in quotes: `this['alert']`.
+fn indexes_dialog(text: &[u8], seen: &Window) -> bool {
+    seen.is(2, b'[')
+        && seen.back(1).is_some_and(|index| {
+            let word = Name::read(part(text, index.start + 1..index.end.saturating_sub(1)));
+            index.kind == Kind::Text && (is_dialog(word.as_bytes()) || is_evaluator(word.as_bytes()))
+        })
 }
 
 /// The sink that calling `name` is.
@@ -380,6 +401,8 @@ mod tests {
             "eval(name)",
             "''.constructor.constructor('x')()",
             "new Function('x')()",
+            "this['alert'](1)",
+            "setTimeout('x()', 1)",
         ] {
             assert!(
                 matches!(sink(text), Some(Sink::Dialog | Sink::Code)),

@@ -15,6 +15,9 @@ const DOCUMENT_LINES: usize = 5;
 /// A value of this size is a document however few lines it has, unless markup is most of it.
 const LONG_BYTES: usize = 1024;
 
+/// How much of a text is looked at for prose, in bytes. Who writes sentences begins with them.
+const PROSE_BYTES: usize = 4096;
+
 /// So many words in a row, outside tags, are prose.
 const PROSE_WORDS: usize = 5;
 
@@ -39,14 +42,11 @@ pub(super) fn setting(text: &[u8], place: Place) -> Setting {
         if n_lines + 1 >= DOCUMENT_LINES || is_binary(text) {
             return Setting::Document;
         }
-        if text.len() >= LONG_BYTES && longest_prose(text) >= PROSE_WORDS {
-            return Setting::Document;
-        }
     }
-    if longest_prose(text) >= PROSE_WORDS {
-        Setting::Prose
-    } else {
-        Setting::Fragment
+    match has_prose(part(text, 0..text.len().min(PROSE_BYTES))) {
+        true if may_be_document && text.len() >= LONG_BYTES => Setting::Document,
+        true => Setting::Prose,
+        false => Setting::Fragment,
     }
 }
 
@@ -57,9 +57,8 @@ fn is_binary(text: &[u8]) -> bool {
     n_control * 16 > head.len()
 }
 
-/// The longest run of words separated by single blanks or commas, outside tags.
-pub(super) fn longest_prose(text: &[u8]) -> usize {
-    let mut longest = 0;
+/// Whether words follow each other as in a sentence, separated by single blanks or commas, outside tags.
+fn has_prose(text: &[u8]) -> bool {
     let mut run = 0;
     let mut i = 0;
     while i < text.len() {
@@ -80,7 +79,9 @@ pub(super) fn longest_prose(text: &[u8]) -> usize {
         i += length;
         // Scripts without blanks between words count by bytes: six are two characters.
         run += if at(word, 0) >= 0x80 { length.div_ceil(6) } else { 1 };
-        longest = longest.max(run);
+        if run >= PROSE_WORDS {
+            return true;
+        }
         i += match tail(text, i) {
             [b',' | b'.' | b'?' | b'!' | b':', b' ' | b'\n', ..] => 2,
             [b, ..] if is_space(*b) => 1,
@@ -92,7 +93,7 @@ pub(super) fn longest_prose(text: &[u8]) -> usize {
             }
         };
     }
-    longest
+    false
 }
 
 /// The length of the word that a text begins with.
