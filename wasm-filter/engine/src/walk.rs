@@ -335,6 +335,11 @@ impl<'w> Walk<'w> {
         }
     }
 
+    /// Judges what base64 text stands for, when it is plausible.
+    pub(crate) fn base64(&mut self, bytes: &[u8], place: Place, depth: usize) {
+        self.decoded(bytes, place, depth, Element::Base64, base64::decode);
+    }
+
     /// Runs a decoder and judges what it yields. False when it yields nothing new.
     fn decoded(
         &mut self,

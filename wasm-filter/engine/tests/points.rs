@@ -331,6 +331,37 @@ fn referer_is_a_url() {
 }
 
 #[test]
+fn credentials() {
+    // {"alg":"HS256"}.{"sub":"1234567890"}
+    check(
+        "GET / HTTP/1.1\nAuthorization: Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dBjftJeZ4CVP",
+        expect![[r#"
+            ["uri"] "/" Uri
+            ["header","AUTHORIZATION"] "Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dBjftJeZ4CVP" Header
+            ["header","AUTHORIZATION","jwt","jwt_header","base64"] "{\"alg\":\"HS256\"}" Header
+            ["header","AUTHORIZATION","jwt","jwt_header","base64","json_doc","hash","alg"] "HS256" Header
+            ["header","AUTHORIZATION","jwt","jwt_payload","base64"] "{\"sub\":\"1234567890\"}" Header
+            ["header","AUTHORIZATION","jwt","jwt_payload","base64","json_doc","hash","sub"] "1234567890" Header
+        "#]],
+    );
+    check(
+        "GET / HTTP/1.1\nAuthorization: Basic YWRtaW46c2VjcmV0",
+        expect![[r#"
+            ["uri"] "/" Uri
+            ["header","AUTHORIZATION"] "Basic YWRtaW46c2VjcmV0" Header
+            ["header","AUTHORIZATION","base64"] "admin:secret" Header
+        "#]],
+    );
+    check(
+        "GET / HTTP/1.1\nAuthorization: Bearer opaque-token",
+        expect![[r#"
+        ["uri"] "/" Uri
+        ["header","AUTHORIZATION"] "Bearer opaque-token" Header
+    "#]],
+    );
+}
+
+#[test]
 fn binary_body_yields_its_text_only() {
     let mut request = b"POST / HTTP/1.1\nContent-Type: image/jpeg\n\n".to_vec();
     request.extend((0u32..300).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8 & 0x1f));

@@ -122,6 +122,9 @@ fn header(request: &Request<'_>, repetitions: &Repetitions, position: usize, wal
     } else {
         walk.value(value, place, 0);
     }
+    if name.eq_ignore_ascii_case(b"authorization") {
+        credentials(value, walk);
+    }
     walk.scratch.point.truncate(outer);
     if place == Place::Referer
         && let Some(question) = memchr::memchr(b'?', value)
@@ -134,6 +137,26 @@ fn header(request: &Request<'_>, repetitions: &Repetitions, position: usize, wal
             1,
         );
         walk.scratch.point.truncate(outer);
+    }
+}
+
+/// Judges what credentials hold (RFC 7617 section 2, RFC 7519 section 3): a name and password, or a token's claims,
+/// which many applications read before they verify it.
+fn credentials(value: &[u8], walk: &mut Walk<'_>) {
+    let blank = memchr::memchr(b' ', value).unwrap_or(value.len());
+    let scheme = value.get(..blank).unwrap_or_default();
+    let rest = value.get(blank..).unwrap_or_default().trim_ascii();
+    if scheme.eq_ignore_ascii_case(b"basic") {
+        walk.base64(rest, Place::Header, 0);
+    } else if scheme.eq_ignore_ascii_case(b"bearer") {
+        for (name, part) in [&b"jwt_header"[..], b"jwt_payload"]
+            .into_iter()
+            .zip(rest.split(|b| *b == b'.'))
+        {
+            walk.scratch.point.push_name(Element::Jwt, name);
+            walk.base64(part, Place::Header, 0);
+            walk.scratch.point.pop();
+        }
     }
 }
 
