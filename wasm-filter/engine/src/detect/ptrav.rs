@@ -179,7 +179,7 @@ fn judge_climb(value: &Value<'_>, custom: Custom, run: &Run, surroundings: Surro
         Custom::Parameter => run.n_above > 1 || (is_above && (run.is_absolute || !run.has_asset_extension)),
         Custom::Content => {
             (is_above && run.is_absolute)
-                || (run.n_above > 2 && !run.has_asset_extension)
+                || (run.n_above > 2 && surroundings.n_words == 0 && !run.has_asset_extension)
                 || (run.n_above > 1 && run.has_backslash && !run.has_asset_extension)
                 || run.n_above > 5
         }
@@ -293,6 +293,18 @@ mod tests {
         }
         assert!(weight(Place::Referer, b"https://example.com/a/../b") < THRESHOLD);
         assert!(weight(Place::Path, b"..") < THRESHOLD);
+    }
+
+    #[test]
+    fn hostile_repetition_takes_linear_time() {
+        let started = std::time::Instant::now();
+        for piece in ["../", "etc/", "%25", "..%bg", "./", "\0", "e", "a:", "....", "/et/e"] {
+            let value = piece.repeat((1 << 20) / piece.len());
+            for place in [Place::Query, Place::Body, Place::Uri] {
+                weight(place, value.as_bytes());
+            }
+            assert!(started.elapsed().as_secs() < 60, "{piece}");
+        }
     }
 
     #[test]

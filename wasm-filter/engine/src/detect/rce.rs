@@ -176,9 +176,12 @@ fn scan_commands(bytes: &[u8], start: usize, setting: &Setting, scratch: &mut Sc
 }
 
 fn scan_code(value: &Value<'_>, n_words: u32, setting: &Setting, signs: &mut Signs) {
+    // Documents talk about code; only what is stored as a file can become a web shell.
+    if setting.is_document && setting.trust == Trust::Content {
+        return;
+    }
     let judgement = code::judge(value.bytes, n_words, setting);
-    let is_stored = value.place == Place::File || setting.trust != Trust::Content || !setting.is_document;
-    if judgement.is_web_shell && is_stored {
+    if judgement.is_web_shell {
         signs.push(&WEB_SHELL, judgement.span.clone());
     }
     match judgement.points {

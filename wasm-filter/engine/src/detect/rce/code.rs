@@ -32,7 +32,9 @@ pub(super) fn judge(value: &[u8], n_words: u32, setting: &Setting) -> Judgement 
             .iter()
             .take_while(|b| b.is_ascii_alphanumeric() || **b == b'_')
             .count();
-        let (Some(name), Some((number, sink))) = (rest.get(..len), rest.get(..len).and_then(sinks::find)) else {
+        // Names shorter than three letters are no sinks, and most bytes of hostile input are no names at all.
+        let known = rest.get(..len).filter(|name| name.len() > 2).and_then(sinks::find);
+        let (Some(name), Some((number, sink))) = (rest.get(..len), known) else {
             at += len.max(1);
             continue;
         };
@@ -72,7 +74,8 @@ pub(super) fn judge(value: &[u8], n_words: u32, setting: &Setting) -> Judgement 
             judgement.span = at..at + 4;
         }
     }
-    for (mark, points) in MARKS {
+    let marks = if setting.is_document { &[] } else { MARKS };
+    for (mark, points) in marks {
         if let Some(at) = memchr::memmem::find(value, mark) {
             judgement.points += points;
             if strongest == 0 {
@@ -98,6 +101,9 @@ const MARKS: &[(&[u8], i32)] = &[
     (b"#context[", 100),
     (b"]($_", 70),
     (b"](\"$_", 70),
+    (b"<%= `", 100),
+    (b"<%=`", 100),
+    (b"registerUndefinedF", 80),
     (b"|filter('", 40),
     (b"|map('", 40),
     (b"|sort('", 30),

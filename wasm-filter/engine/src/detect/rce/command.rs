@@ -151,6 +151,8 @@ struct Entry {
     is_operand: bool,
     /// A command: `ls;id`.
     is_chained: bool,
+    /// That command is no English word.
+    follows_command: bool,
 }
 
 impl Entry {
@@ -197,6 +199,7 @@ impl Entry {
             ),
             is_operand,
             is_chained,
+            follows_command: before.is_some_and(|before| !matches!(before.known, Some((Standing::English, _)))),
         }
     }
 
@@ -219,7 +222,7 @@ impl Entry {
         } else if self.is_breakout || self.is_operand {
             25
         } else if self.is_chained {
-            10
+            if self.follows_command { 20 } else { 10 }
         } else {
             0
         };
@@ -302,7 +305,7 @@ fn prose_points(
     points += match setting.trust {
         Trust::Parameter => 0,
         Trust::Stored => 15,
-        Trust::Content if entry.is_leading && command.opener == Opener::Newline => 15,
+        Trust::Content if entry.is_leading && command.opener == Opener::Newline => 10,
         Trust::Content if entry.is_leading || entry.is_breakout || entry.is_bare_operand || command.is_disguised => 0,
         Trust::Content if command.arguments.has_arithmetic => 0,
         // A few lines of shell, or commands in a row, are a snippet.
