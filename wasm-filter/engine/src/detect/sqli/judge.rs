@@ -34,7 +34,7 @@ struct Earned {
     weight: u32,
 }
 
-const MAX_STAMPS: usize = Fact::ALL.len() + 6;
+const MAX_STAMPS: usize = Fact::ALL.len() + 7;
 
 impl Earned {
     fn add(&mut self, stamp: &'static Stamp, span: Range<usize>) {
@@ -76,12 +76,8 @@ pub(super) fn judge(origin: &Origin<'_>, outcome: &Outcome, signs: &mut Signs) -
             Lead::Bare if matches!(outcome.first, Class::Constant | Class::Settled) && links_more => {
                 earned.add(&stamps::NUMBER_LEAD, 0..outcome.stop);
             }
-            Lead::Opaque
-                if matches!(
-                    origin.value.trim_ascii_start().first(),
-                    Some(b'-' | b'.' | b'@' | b'0'..=b'9')
-                ) && links_more =>
-            {
+            Lead::Bare if continues_condition(origin.value) => earned.add(&stamps::CONTINUATION, 0..outcome.stop),
+            Lead::Opaque if begins_as_number(origin.value) && links_more => {
                 earned.add(&stamps::NUMBER_LEAD, 0..outcome.stop);
             }
             _ => {}
@@ -102,6 +98,20 @@ pub(super) fn judge(origin: &Origin<'_>, outcome: &Outcome, signs: &mut Signs) -
     let tail = origin.value.get(outcome.stop..).unwrap_or_default();
     let is_proof = match (is_whole, origin.lead) {
         (true, _) => earned.weight >= THRESHOLD,
+        // `-5 union select 1,2,login from users/`: cut or spoilt, but past what a number may be followed by.
+        (false, Lead::Bare | Lead::Opaque)
+            if outcome.facts.has(Fact::Union) && begins_as_number(origin.value) && !is_prose(tail) =>
+        {
+            earned.weight >= THRESHOLD
+        }
+        // `select * from t; …`: the first statement is complete.
+        (false, Lead::Bare)
+            if outcome.facts.has(Fact::Statement)
+                && origin.value.get(outcome.facts.span(Fact::Statement).end) == Some(&b';')
+                && !is_prose(tail) =>
+        {
+            earned.weight >= THRESHOLD
+        }
         // Broken off right away in prose or code: only much evidence outweighs that.
         (false, Lead::Literal) if !origin.is_later && !is_prose(tail) => earned.weight >= THRESHOLD,
         (false, _) if outcome.ending == Ending::Incomplete => earned.weight * 2 >= THRESHOLD * 3,
@@ -191,6 +201,20 @@ fn hides_nothing_else(origin: &Origin<'_>, outcome: &Outcome) -> bool {
         [b'#', tail @ ..] | [b'/', b'*', tail @ ..] => tail.trim_ascii().is_empty(),
         _ => true,
     }
+}
+
+/// Whether a value begins with a connective, so that it continues a condition of the application's.
+fn continues_condition(value: &[u8]) -> bool {
+    let value = value.trim_ascii_start();
+    let n = value.iter().take(4).take_while(|b| b.is_ascii_alphabetic()).count();
+    value
+        .get(..n)
+        .is_some_and(|word| matches!(keywords::word(word), Some(keywords::Word::Or | keywords::Word::And)))
+}
+
+/// Whether a value begins as a number or a variable does.
+fn begins_as_number(value: &[u8]) -> bool {
+    matches!(value.trim_ascii_start().first(), Some(b'-' | b'.' | b'@' | b'0'..=b'9'))
 }
 
 /// Whether `text` is one word such as an account name or a number.

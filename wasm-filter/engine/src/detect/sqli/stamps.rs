@@ -53,6 +53,7 @@ stamps! {
     TRUNCATION 2030 "comment-truncation" 100 "A quote ends the literal and a comment hides the rest of the application's query.";
     SEMICOLON_END 2032 "semicolon-end" 40 "A semicolon ends what reads as a statement.";
     OBFUSCATION 2031 "comment-blanks" 40 "Comments stand in for blanks or hide keywords.";
+    CONTINUATION 2033 "condition-continued" 20 "The value begins with a connective, as if to continue a condition.";
 }
 
 /// The stamp that a fact earns.

@@ -11,7 +11,7 @@ use std::ops::Range;
 use super::{
     Fuel,
     facts::Facts,
-    frame::{Class, Frame, Opener},
+    frame::{Class, Clause, Frame, Opener},
     keywords::Word,
     lexer::{Kind, Lexer, Token},
 };
@@ -172,6 +172,7 @@ impl Walk<'_, '_> {
             Lead::Literal => self.top.operand(Class::Constant),
             Lead::Bare => match self.token.kind {
                 // The value continues an expression of the application's.
+                Kind::Word(Word::As) => self.top.clause = Clause::Tables,
                 Kind::Word(
                     Word::Or | Word::And | Word::Union | Word::Having | Word::Order | Word::Group | Word::Like,
                 )
