@@ -87,7 +87,7 @@ pub(super) fn attack(attack: &v1::Attack, latest: &[v1::StoredHit], now: Timesta
     let time = |time| instant(time).map_or_else(String::new, |time| time.to_string());
     let rows = [
         ("Attack", text(&attack.id)),
-        ("Type", text(&attack.attack_type)),
+        ("Type", attack_type(&attack.attack_type)),
         ("Status", status(attack.status()).to_owned()),
         ("Address", address(&attack.host, &attack.path)),
         ("Point", escape::bytes(point(&attack.point).as_bytes(), TEXT_CHARS)),
@@ -169,6 +169,14 @@ fn sources(n: u32) -> String {
 
 fn address(host: &[u8], path: &[u8]) -> String {
     escape::bytes(&[host, path].concat(), ADDRESS_CHARS)
+}
+
+/// The code and, where this version knows it, the name.
+fn attack_type(code: &str) -> String {
+    match code.parse::<waf_policy::AttackType>() {
+        Ok(known) => format!("{code}, {}", known.name()),
+        Err(_) => text(code),
+    }
 }
 
 fn text(text: &str) -> String {

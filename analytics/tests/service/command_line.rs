@@ -199,7 +199,7 @@ async fn one_attack() {
         &["attack", id],
         expect![[r#"
             Attack       ID
-            Type         sqli
+            Type         sqli, SQL injection
             Status       partially blocked
             Address      shop.example/items
             Point        ["get","id"]
