@@ -10,5 +10,6 @@ pub mod proxy;
 
 pub mod app;
 pub mod collector;
+pub mod postanalytics;
 
 pub mod client;

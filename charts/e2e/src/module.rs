@@ -105,6 +105,29 @@ impl Build {
     }
 }
 
+/// The program `analytics`, built if it is not up to date.
+pub fn analytics_binary() -> anyhow::Result<PathBuf> {
+    let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .current_dir(project())
+        .args([
+            "build",
+            "--quiet",
+            "--locked",
+            "--package",
+            "analytics",
+            "--bin",
+            "analytics",
+        ])
+        .output()
+        .context("running cargo")?;
+    ensure!(
+        output.status.success(),
+        "building analytics:\n{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(target_dir().join("debug/analytics"))
+}
+
 /// The pinned Envoy. `WALLARM_ENVOY` names another one.
 pub fn envoy_binary() -> anyhow::Result<PathBuf> {
     let path = env::var_os("WALLARM_ENVOY")
