@@ -58,9 +58,10 @@ fn wasm_bindgen(project: &Project) -> Result<PathBuf> {
     if !program.is_file() {
         println!("setup: cargo install wasm-bindgen-cli {version} (joins module and page; takes some minutes, once)");
         let shell = project.shell()?;
+        // Not --locked: its list pins versions that a registry may lack, and any compatible ones will do.
         cmd!(
             shell,
-            "cargo install --quiet --locked wasm-bindgen-cli --version {version} --root {root}"
+            "cargo install --quiet wasm-bindgen-cli --version {version} --root {root}"
         )
         .quiet()
         .run()

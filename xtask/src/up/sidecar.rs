@@ -88,6 +88,8 @@ impl Sidecar {
     }
 
     /// Turns the running sidecar into that of another version of the pod, with as little interruption as possible.
+    ///
+    /// On an error the old version stays in force, or is started again.
     pub(super) fn apply(&mut self, pod: Pod, stop: &dyn Fn() -> bool) -> Result<Applied> {
         let plan = Plan::new(&pod, &self.folders, self.app_port)?;
         let applied = self.plan.compare(&plan);
@@ -100,17 +102,26 @@ impl Sidecar {
                 self.wait_until_taken(&admin, before, stop)?;
             }
             Applied::Restarted => {
-                self.process.stop(STOP_PATIENCE)?;
-                plan.make_volumes()?;
-                self.process = Process::start(&plan.program, self.folders.logs())?;
+                let (old_pod, old_plan) = (self.pod.clone(), self.plan.clone());
+                if let Err(error) = self.restart(pod.clone(), plan.clone(), stop) {
+                    self.restart(old_pod, old_plan, stop)
+                        .context("starting the sidecar as it was before")?;
+                    return Err(error);
+                }
             }
         }
         self.pod = pod;
         self.plan = plan;
-        if applied == Applied::Restarted {
-            self.wait_until_started(stop)?;
-        }
         Ok(applied)
+    }
+
+    fn restart(&mut self, pod: Pod, plan: Plan, stop: &dyn Fn() -> bool) -> Result<()> {
+        self.process.stop(STOP_PATIENCE)?;
+        self.pod = pod;
+        self.plan = plan;
+        self.plan.make_volumes()?;
+        self.process = Process::start(&self.plan.program, self.folders.logs())?;
+        self.wait_until_started(stop)
     }
 
     pub(super) fn stop(&mut self) -> Result<()> {
