@@ -31,6 +31,15 @@ pub(crate) enum Verb {
     /// Become a command that dies with its parent. Started by `up`, not by people.
     #[command(hide = true)]
     Child(Child),
+    /// Join a compiled module and its page. Started by `playground`, not by people.
+    #[cfg(feature = "page-builder")]
+    #[command(hide = true)]
+    BuildPage {
+        /// The compiled module.
+        module: PathBuf,
+        /// Folder for the script and the module that it loads.
+        folder: PathBuf,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -46,5 +46,7 @@ fn run(verb: Verb) -> Result<()> {
         Verb::Bench(flags) => bench::run(&project, flags),
         Verb::Playground(flags) => playground::run(&project, flags),
         Verb::Child(flags) => process::become_child(flags),
+        #[cfg(feature = "page-builder")]
+        Verb::BuildPage { module, folder } => playground::build_page(&module, &folder),
     }
 }

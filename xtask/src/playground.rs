@@ -39,46 +39,29 @@ fn build(project: &Project) -> Result<PathBuf> {
         "cargo build --locked -p waf-playground --profile wasm --target wasm32-unknown-unknown"
     )
     .run()?;
-    let bindgen = wasm_bindgen(project)?;
     let module = project.target().join("wasm32-unknown-unknown/wasm/waf_playground.wasm");
     let site = project.target().join("playground");
     fresh_folder(&site)?;
     let pkg = site.join("pkg");
-    cmd!(shell, "{bindgen} --target web --no-typescript --out-dir {pkg} {module}").run()?;
+    // This program once more, with the builder compiled in.
+    cmd!(
+        shell,
+        "cargo run --locked --quiet -p xtask --features page-builder -- build-page {module} {pkg}"
+    )
+    .run()?;
     copy_files(&project.root().join("wasm-filter/playground/www"), &site)?;
     Ok(site)
 }
 
-/// The wasm-bindgen program of exactly the library's version: the two speak a private format.
-fn wasm_bindgen(project: &Project) -> Result<PathBuf> {
-    let lock = fs::read_to_string(project.root().join("Cargo.lock"))?;
-    let version = locked_version(&lock, "wasm-bindgen").context("Cargo.lock has no wasm-bindgen")?;
-    let root = project.tools().join(format!("wasm-bindgen-{version}"));
-    let program = root.join("bin/wasm-bindgen");
-    if !program.is_file() {
-        println!("setup: cargo install wasm-bindgen-cli {version} (joins module and page; takes some minutes, once)");
-        let shell = project.shell()?;
-        // Not --locked: its list pins versions that a registry may lack, and any compatible ones will do.
-        cmd!(
-            shell,
-            "cargo install --quiet wasm-bindgen-cli --version {version} --root {root}"
-        )
-        .quiet()
-        .run()
-        .context("installing wasm-bindgen-cli")?;
-    }
-    Ok(program)
-}
-
-fn locked_version(lock: &str, package: &str) -> Option<String> {
-    let lock = lock.parse::<toml::Table>().ok()?;
-    lock.get("package")?
-        .as_array()?
-        .iter()
-        .find(|entry| entry.get("name").and_then(toml::Value::as_str) == Some(package))?
-        .get("version")?
-        .as_str()
-        .map(str::to_owned)
+/// Writes the script that a page imports and the module that the script loads.
+#[cfg(feature = "page-builder")]
+pub(crate) fn build_page(module: &Path, folder: &Path) -> Result<()> {
+    wasm_bindgen_cli_support::Bindgen::new()
+        .input_path(module)
+        .web(true)?
+        .typescript(false)
+        .generate(folder)
+        .with_context(|| format!("joining {} and its page", module.display()))
 }
 
 fn copy_files(from: &Path, to: &Path) -> Result<()> {
@@ -141,12 +124,5 @@ mod tests {
         check("//etc/x.html", None);
         check("/.git/x.json", None);
         check("/pkg", None);
-    }
-
-    #[test]
-    fn version_comes_from_the_lock_file() {
-        let lock = "[[package]]\nname = 'a'\nversion = '1.2.3'\n[[package]]\nname = 'b'\nversion = '2.0.0'\n";
-        assert_eq!(locked_version(lock, "b").as_deref(), Some("2.0.0"));
-        assert_eq!(locked_version(lock, "c"), None);
     }
 }
