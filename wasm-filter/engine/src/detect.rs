@@ -13,6 +13,7 @@ use crate::prefilter::{Classes, byte};
 pub mod ptrav;
 pub mod rce;
 pub mod sqli;
+pub mod ssti;
 pub mod xss;
 
 /// Sum of weights at which signs of one type in one value become a finding.
@@ -160,6 +161,9 @@ pub(crate) fn scan(value: &Value<'_>, classes: &Classes, scratch: &mut Scratch, 
     }
     if ptrav::may_match(classes) {
         ptrav::scan(value, &mut scratch.ptrav, fuel, signs);
+    }
+    if ssti::may_match(classes) {
+        ssti::scan(value, fuel, signs);
     }
 }
 
