@@ -34,9 +34,11 @@ pub(crate) fn run(project: &Project, flags: Playground) -> Result<()> {
 /// Compiles the crate and puts page and module into one folder.
 fn build(project: &Project) -> Result<PathBuf> {
     let shell = project.shell()?;
+    // The builder reads from a section that stripping takes away which features of Wasm the module uses.
+    let keep = "profile.wasm.strip='debuginfo'";
     cmd!(
         shell,
-        "cargo build --locked -p waf-playground --profile wasm --target wasm32-unknown-unknown"
+        "cargo build --locked --config {keep} -p waf-playground --profile wasm --target wasm32-unknown-unknown"
     )
     .run()?;
     let module = project.target().join("wasm32-unknown-unknown/wasm/waf_playground.wasm");
@@ -59,6 +61,7 @@ pub(crate) fn build_page(module: &Path, folder: &Path) -> Result<()> {
     wasm_bindgen_cli_support::Bindgen::new()
         .input_path(module)
         .web(true)?
+        .omit_default_module_path(false)
         .typescript(false)
         .generate(folder)
         .with_context(|| format!("joining {} and its page", module.display()))
