@@ -15,6 +15,7 @@ pub mod rce;
 pub mod sqli;
 pub mod ssti;
 pub mod xss;
+pub mod xxe;
 
 /// Sum of weights at which signs of one type in one value become a finding.
 pub const THRESHOLD: u32 = 100;
@@ -122,6 +123,7 @@ pub(crate) struct Scratch {
     rce: rce::Scratch,
     sqli: sqli::Scratch,
     xss: xss::Scratch,
+    xxe: xxe::Scratch,
 }
 
 /// Runs every detector over a value whose classes allow it to find something.
@@ -164,6 +166,9 @@ pub(crate) fn scan(value: &Value<'_>, classes: &Classes, scratch: &mut Scratch, 
     }
     if ssti::may_match(classes) {
         ssti::scan(value, fuel, signs);
+    }
+    if xxe::may_match(classes) {
+        xxe::scan(value, &mut scratch.xxe, fuel, signs);
     }
 }
 

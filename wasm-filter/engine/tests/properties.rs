@@ -124,6 +124,9 @@ const PIECES: &[&str] = &[
     "ｓ",
     "\u{202e}",
     "--xyz\r\n",
+    "<!DOCTYPE a [",
+    "<!ENTITY b SYSTEM \"file:///c\">",
+    "<?xml encoding=\"utf-7\"?>",
     "Content-Disposition: form-data; name=\"a\"; filename=\"b\"\r\n\r\n",
 ];
 

@@ -107,7 +107,7 @@ fn parts(bytes: &[u8], boundary: &multipart::Boundary, walk: &mut Walk<'_>) -> b
 
 /// Judges bytes that no parser reads: text as a whole, binary content by its runs of text.
 fn raw(bytes: &[u8], place: Place, walk: &mut Walk<'_>) {
-    if !is_binary(bytes) {
+    if !is_binary(bytes) || is_wide_markup(bytes) {
         walk.value(bytes, place, 0);
         return;
     }
@@ -123,6 +123,13 @@ fn raw(bytes: &[u8], place: Place, walk: &mut Walk<'_>) {
 fn is_binary(bytes: &[u8]) -> bool {
     let is_control = |b: &&u8| matches!(b, 0x00..=0x08 | 0x0e..=0x1a | 0x1c..=0x1f);
     bytes.iter().take(4096).filter(is_control).count() * 64 > bytes.len().min(4096)
+}
+
+/// Whether bytes begin as markup in UTF-16 does (XML 1.0 appendix F), whose NUL bytes are no sign of binary content.
+fn is_wide_markup(bytes: &[u8]) -> bool {
+    let marks: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
+    let unmarked = marks.iter().find_map(|mark| bytes.strip_prefix(*mark)).unwrap_or(bytes);
+    unmarked.starts_with(b"<\0") || unmarked.starts_with(b"\0<")
 }
 
 /// Whether a body without a declared type reads like a form: a name without blanks, then `=`.
