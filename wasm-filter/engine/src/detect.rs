@@ -13,6 +13,7 @@ use crate::prefilter::{Classes, byte};
 pub mod ptrav;
 pub mod rce;
 pub mod sqli;
+pub mod ssi;
 pub mod ssti;
 pub mod xss;
 pub mod xxe;
@@ -163,6 +164,9 @@ pub(crate) fn scan(value: &Value<'_>, classes: &Classes, scratch: &mut Scratch, 
     }
     if ptrav::may_match(classes) {
         ptrav::scan(value, &mut scratch.ptrav, fuel, signs);
+    }
+    if ssi::may_match(classes) {
+        ssi::scan(value, fuel, signs);
     }
     if ssti::may_match(classes) {
         ssti::scan(value, fuel, signs);

@@ -48,6 +48,8 @@ const PIECES: &[&str] = &[
     "__class__",
     "#set($",
     "<!--",
+    "<!--#exec cmd=",
+    "<esi:include ",
     "-->",
     "--",
     "-- ",
