@@ -10,6 +10,8 @@ use waf_policy::AttackType;
 
 use crate::prefilter::{Classes, byte};
 
+pub mod crlf;
+mod lines;
 pub mod ptrav;
 pub mod rce;
 pub mod sqli;
@@ -164,6 +166,9 @@ pub(crate) fn scan(value: &Value<'_>, classes: &Classes, scratch: &mut Scratch, 
     }
     if ptrav::may_match(classes) {
         ptrav::scan(value, &mut scratch.ptrav, fuel, signs);
+    }
+    if crlf::may_match(classes) {
+        crlf::scan(value, fuel, signs);
     }
     if ssi::may_match(classes) {
         ssi::scan(value, fuel, signs);
