@@ -12,6 +12,7 @@ use crate::prefilter::{Classes, byte};
 
 pub mod crlf;
 mod lines;
+pub mod mail_injection;
 pub mod ptrav;
 pub mod rce;
 pub mod sqli;
@@ -166,6 +167,9 @@ pub(crate) fn scan(value: &Value<'_>, classes: &Classes, scratch: &mut Scratch, 
     }
     if ptrav::may_match(classes) {
         ptrav::scan(value, &mut scratch.ptrav, fuel, signs);
+    }
+    if mail_injection::may_match(classes) {
+        mail_injection::scan(value, fuel, signs);
     }
     if crlf::may_match(classes) {
         crlf::scan(value, fuel, signs);
