@@ -15,6 +15,7 @@ mod lines;
 pub mod mail_injection;
 pub mod ptrav;
 pub mod rce;
+pub mod redir;
 pub mod sqli;
 pub mod ssi;
 pub mod ssti;
@@ -130,8 +131,16 @@ pub(crate) struct Scratch {
     xxe: xxe::Scratch,
 }
 
-/// Runs every detector over a value whose classes allow it to find something.
-pub(crate) fn scan(value: &Value<'_>, classes: &Classes, scratch: &mut Scratch, fuel: &mut Fuel, signs: &mut Signs) {
+/// Runs every detector over a value whose classes allow it to find something. `parameter` is the name of the parameter,
+/// field or member whose value it is, empty when it has none.
+pub(crate) fn scan(
+    value: &Value<'_>,
+    parameter: &[u8],
+    classes: &Classes,
+    scratch: &mut Scratch,
+    fuel: &mut Fuel,
+    signs: &mut Signs,
+) {
     if classes.is_plain(value.bytes.len()) {
         return;
     }
@@ -167,6 +176,9 @@ pub(crate) fn scan(value: &Value<'_>, classes: &Classes, scratch: &mut Scratch, 
     }
     if ptrav::may_match(classes) {
         ptrav::scan(value, &mut scratch.ptrav, fuel, signs);
+    }
+    if redir::may_match(classes) {
+        redir::scan(value, parameter, fuel, signs);
     }
     if mail_injection::may_match(classes) {
         mail_injection::scan(value, fuel, signs);

@@ -186,8 +186,13 @@ impl<'w> Walk<'w> {
 
     fn detect(&mut self, value: &Value<'_>, classes: &Classes) {
         let classes = if self.has_prefilter { classes } else { &Classes::ALL };
-        let Scratch { signs, detectors, .. } = &mut *self.scratch;
-        detect::scan(value, classes, detectors, &mut self.fuel, signs);
+        let Scratch {
+            signs,
+            detectors,
+            point,
+            ..
+        } = &mut *self.scratch;
+        detect::scan(value, point.parameter(), classes, detectors, &mut self.fuel, signs);
         self.verdict.limits.fuel |= self.fuel.0 == 0;
         if self.scratch.signs.iter().next().is_some() {
             self.conclude(value);

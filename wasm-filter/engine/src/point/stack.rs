@@ -96,6 +96,22 @@ impl PointStack {
         elements.filter(|element| element.is_decoder())
     }
 
+    /// The name of the parameter, form field or member whose value this is, whatever decoders and repetition made of
+    /// it. Empty when the value stands elsewhere.
+    pub fn parameter(&self) -> &[u8] {
+        let is_form = |element: &Element| {
+            element.is_decoder() || matches!(element, Element::Array | Element::Pollution | Element::JsonDoc)
+        };
+        let holder = self.elements.iter().rev().find(|(element, _)| !is_form(element));
+        match holder {
+            Some((
+                Element::Get | Element::FormUrlencoded | Element::Multipart | Element::Hash,
+                KeySpan::Name { start, end },
+            )) => self.names.get(*start..*end).unwrap_or_default(),
+            _ => &[],
+        }
+    }
+
     /// An owned copy.
     pub fn to_path(&self) -> PointPath {
         let key = |key: &KeySpan| match *key {
