@@ -263,6 +263,12 @@ impl<'a> Lexer<'a> {
                 let len = memchr::memchr2(b'\n', b'\r', self.rest()).unwrap_or(self.rest().len());
                 self.at += len;
             }
+            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => {
+                // PERF: letters and digits mean nothing by themselves; they are taken run by run.
+                let len = rest.iter().take_while(|b| b.is_ascii_alphanumeric()).count();
+                self.word.push_run(rest.get(..len).unwrap_or_default(), self.at);
+                self.at += len;
+            }
             _ => self.push(b),
         }
     }
@@ -402,17 +408,18 @@ impl<'a> Lexer<'a> {
         }
         let is_printed = matches!(self.command.known, Some((_, Habit::Print)))
             && (self.command.opener != Opener::Start || self.command.arguments.n_all() < 4);
-        if word.is_plain() && !is_printed {
+        let is_plain = word.is_plain();
+        if is_plain && !is_printed {
             self.n_words += 1;
         }
         if self.has_name {
-            word.classify(self.value, self.at, &mut self.command.arguments);
+            word.classify(self.value, self.at, is_plain, &mut self.command.arguments);
         } else if word.is_grammar() {
             self.command.has_grammar = true;
         } else {
             self.has_name = true;
             self.name(&word);
-            self.n_words -= u32::from(self.command.known.is_some() && word.is_plain());
+            self.n_words -= u32::from(self.command.known.is_some() && is_plain);
         }
     }
 

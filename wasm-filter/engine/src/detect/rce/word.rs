@@ -54,6 +54,23 @@ impl Word {
         }
     }
 
+    /// As [`Word::push`] for each of these letters and digits.
+    pub(super) fn push_run(&mut self, run: &[u8], at: usize) {
+        if self.len == 0 {
+            self.start = at;
+        }
+        self.is_escaped |= self.is_split;
+        self.is_split = false;
+        self.has_upper |= run.iter().any(u8::is_ascii_uppercase);
+        let room = self.bytes.get_mut(self.len..).unwrap_or_default();
+        let kept = run.len().min(room.len());
+        for (slot, b) in room.iter_mut().zip(run) {
+            *slot = b.to_ascii_lowercase();
+        }
+        self.len += kept;
+        self.is_long |= kept < run.len();
+    }
+
     /// A quote. Before the word it quotes, inside it hides.
     pub(super) fn quote(&mut self, quote: u8, at: usize) {
         if self.len == 0 && self.n_single + self.n_double == 0 {
@@ -114,52 +131,68 @@ impl Word {
     }
 
     fn is_keyword(&self) -> bool {
-        const KEYWORDS: &[&[u8]] = &[
-            b"if",
-            b"then",
-            b"else",
-            b"elif",
-            b"fi",
-            b"do",
-            b"done",
-            b"while",
-            b"until",
-            b"for",
-            b"case",
-            b"esac",
-            b"sleep",
-            b"echo",
-            b"id",
-            b"cat",
-            b"ls",
-            b"rm",
-            b"rem",
-            b"del",
-            b"ping",
-            b"wc",
-            b"tr",
-            b"sh",
-            b"bash",
-            b"uname",
-            b"whoami",
-            b"str",
-            b"localhost",
-            b"print",
-            b"system",
-            b"exec",
-            b"passthru",
-        ];
-        KEYWORDS.contains(&self.folded())
+        // PERF: patterns compile to comparisons by length and letters; a list compared all of them with every word.
+        matches!(
+            self.folded(),
+            b"if"
+                | b"then"
+                | b"else"
+                | b"elif"
+                | b"fi"
+                | b"do"
+                | b"done"
+                | b"while"
+                | b"until"
+                | b"for"
+                | b"case"
+                | b"esac"
+                | b"sleep"
+                | b"echo"
+                | b"id"
+                | b"cat"
+                | b"ls"
+                | b"rm"
+                | b"rem"
+                | b"del"
+                | b"ping"
+                | b"wc"
+                | b"tr"
+                | b"sh"
+                | b"bash"
+                | b"uname"
+                | b"whoami"
+                | b"str"
+                | b"localhost"
+                | b"print"
+                | b"system"
+                | b"exec"
+                | b"passthru"
+        )
     }
 
     /// Whether the word only leads up to a command: an assignment, a keyword, a command that runs its arguments.
     pub(super) fn is_grammar(&self) -> bool {
-        const LEADING: &[&[u8]] = &[
-            b"if", b"then", b"else", b"elif", b"do", b"while", b"until", b"!", b"{", b"sudo", b"exec", b"nohup",
-            b"command", b"builtin", b"xargs", b"@",
-        ];
         let word = self.folded();
-        if LEADING.contains(&word) {
+        let is_leading = matches!(
+            word,
+            b"if"
+                | b"then"
+                | b"else"
+                | b"elif"
+                | b"do"
+                | b"while"
+                | b"until"
+                | b"!"
+                | b"{"
+                | b"sudo"
+                | b"exec"
+                | b"nohup"
+                | b"command"
+                | b"builtin"
+                | b"xargs"
+                | b"@"
+        );
+        if is_leading {
             return true;
         }
         let Some(equals) = word.iter().position(|b| *b == b'=') else {
@@ -169,8 +202,8 @@ impl Word {
         !name.is_empty() && name.iter().all(|b| b.is_ascii_alphanumeric() || *b == b'_')
     }
 
-    /// Counts the word as an argument.
-    pub(super) fn classify(&self, value: &[u8], end: usize, arguments: &mut Arguments) {
+    /// Counts the word as an argument; `is_plain` is what [`Word::is_plain`] says.
+    pub(super) fn classify(&self, value: &[u8], end: usize, is_plain: bool, arguments: &mut Arguments) {
         let word = self.folded();
         let raw = value.get(self.start..end).unwrap_or_default();
         arguments.has_quotes |= self.n_single + self.n_double > 0;
@@ -200,7 +233,7 @@ impl Word {
                 arguments.has_code_flag = true;
                 &mut arguments.n_neutral
             }
-            _ if self.is_plain() => &mut arguments.n_words,
+            _ if is_plain => &mut arguments.n_words,
             _ if word.windows(3).any(|w| w == b"://") => &mut arguments.n_hosts,
             _ if is_number(word) => &mut arguments.n_numbers,
             _ if is_host(word) => &mut arguments.n_hosts,
