@@ -69,6 +69,11 @@ impl Facts {
         }
     }
 
+    /// Whether no fact is known.
+    pub(super) fn is_empty(&self) -> bool {
+        self.mask == 0
+    }
+
     /// Whether a fact is known.
     pub(super) fn has(&self, fact: Fact) -> bool {
         self.mask & 1 << fact as u32 != 0

@@ -47,6 +47,10 @@ impl Earned {
 
 /// Pushes the stamps of a walk when they amount to an injection; whether they do.
 pub(super) fn judge(origin: &Origin<'_>, outcome: &Outcome, signs: &mut Signs) -> bool {
+    // PERF: most walks find nothing; without facts only a truncation can be left.
+    if outcome.facts.is_empty() && !is_truncation(origin, outcome) {
+        return false;
+    }
     let mut earned = Earned {
         stamps: [const { None }; MAX_STAMPS],
         weight: 0,
