@@ -334,8 +334,7 @@ impl<'w> Walk<'w> {
         {
             return;
         }
-        let not_base64 = byte::SINGLE_QUOTE | byte::PAREN_OPEN | byte::LESS | byte::DOT | byte::COMMA | byte::COLON;
-        if place != Place::Name && bytes.len() >= 8 && !classes.any_byte(not_base64) {
+        if place != Place::Name && bytes.len() >= 8 && !classes.any_byte(base64::NEVER) {
             self.decoded(bytes, place, depth, Element::Base64, base64::decode);
         }
     }

@@ -2,6 +2,20 @@
 //!
 //! Any word is base64 of something, so the result counts only when it reads like text or like a serialised object.
 
+use crate::prefilter::byte;
+
+/// Kinds of bytes of which none occurs in base64, not even in a broken form that is accepted.
+pub(crate) const NEVER: u64 = !(byte::LOWER
+    | byte::UPPER
+    | byte::DIGIT
+    | byte::PLUS
+    | byte::MINUS
+    | byte::SLASH
+    | byte::UNDERSCORE
+    | byte::EQUALS
+    | byte::SPACE
+    | byte::NEWLINE);
+
 /// Shortest encoded form that is tried, in bytes. Shorter ones cannot carry a payload and are mostly words.
 const MIN_BYTES: usize = 8;
 

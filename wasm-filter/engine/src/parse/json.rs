@@ -125,7 +125,15 @@ impl<'i> Parser<'i, '_> {
         taken
     }
 
+    #[inline]
     fn skip_blank(&mut self) {
+        // PERF: between most tokens there is nothing to skip.
+        if let Some(b' ' | b'\t' | b'\r' | b'\n' | b'/' | b'#') = self.rest.first() {
+            self.skip_gap();
+        }
+    }
+
+    fn skip_gap(&mut self) {
         loop {
             let n_blank = self
                 .rest

@@ -40,7 +40,8 @@ impl PointStack {
     pub(crate) fn push_name(&mut self, element: Element, name: &[u8]) {
         let start = self.names.len();
         if self.elements.len() < MAX_ELEMENTS {
-            self.names.extend(name.iter().take(MAX_NAME_BYTES));
+            let kept = name.get(..MAX_NAME_BYTES).unwrap_or(name);
+            self.names.extend_from_slice(kept);
         }
         let end = self.names.len();
         self.push_span(element, KeySpan::Name { start, end });
