@@ -3,6 +3,8 @@
 //! Sources: function references of the MySQL 8.4, PostgreSQL 17, Transact-SQL, Oracle 23, SQLite, Firebird, DB2,
 //! Informix and HSQLDB manuals.
 
+use self::Function::{Common, Condition, Error, Outside, Server, Text, Time};
+
 /// Longest name looked up, in bytes.
 const MAX_LEN: usize = 40;
 
@@ -35,238 +37,317 @@ pub(super) fn function(name: &[u8]) -> Function {
     };
     lower.copy_from_slice(name);
     lower.make_ascii_lowercase();
-    match &*lower {
-        b"sleep"
-        | b"benchmark"
-        | b"pg_sleep"
-        | b"pg_sleep_for"
-        | b"pg_sleep_until"
-        | b"dbms_lock.sleep"
-        | b"dbms_session.sleep"
-        | b"user_lock.sleep"
-        | b"dbms_pipe.receive_message"
-        | b"randomblob"
-        | b"zeroblob"
-        | b"generate_series"
-        | b"regexp_substring"
-        | b"get_lock"
-        | b"master_pos_wait" => Function::Time,
-        b"extractvalue"
-        | b"updatexml"
-        | b"gtid_subset"
-        | b"gtid_subtract"
-        | b"name_const"
-        | b"geometrycollection"
-        | b"multipoint"
-        | b"multipolygon"
-        | b"linestring"
-        | b"multilinestring"
-        | b"polygon"
-        | b"st_latfromgeohash"
-        | b"st_longfromgeohash"
-        | b"st_pointfromgeohash"
-        | b"ctxsys.drithsx.sn"
-        | b"ctxsys.ctx_report.token_type"
-        | b"utl_inaddr.get_host_name"
-        | b"utl_inaddr.get_host_address"
-        | b"dbms_utility.sqlid_to_sqlhash"
-        | b"dbms_xmlgen.getxml"
-        | b"xmltype"
-        | b"ordsys.ord_dicom.getmappingxpath"
-        | b"json_keys"
-        | b"query_to_xml"
-        | b"database_to_xml"
-        | b"json_storage_size"
-        | b"crypt_key" => Function::Error,
-        b"load_file"
-        | b"load_extension"
-        | b"utl_http.request"
-        | b"httpuritype"
-        | b"utl_file.fopen"
-        | b"utl_tcp.open_connection"
-        | b"utl_smtp.open_connection"
-        | b"dbms_ldap.init"
-        | b"pg_read_file"
-        | b"pg_read_binary_file"
-        | b"pg_ls_dir"
-        | b"lo_import"
-        | b"lo_export"
-        | b"dblink"
-        | b"dblink_connect"
-        | b"dblink_send_query"
-        | b"openrowset"
-        | b"opendatasource"
-        | b"openquery"
-        | b"fn_xe_file_target_read_file"
-        | b"fn_get_audit_file"
-        | b"fn_trace_gettable"
-        | b"writefile"
-        | b"readfile"
-        | b"filetoblob"
-        | b"filetoclob"
-        | b"xp_cmdshell"
-        | b"xp_dirtree"
-        | b"sys_exec"
-        | b"sys_eval"
-        | b"fts3_tokenizer"
-        | b"dbms_scheduler.create_job"
-        | b"dbms_java.runjava"
-        | b"dbms_xmlquery.newcontext"
-        | b"dbms_xslprocessor.clob2file" => Function::Outside,
-        b"version"
-        | b"user"
-        | b"database"
-        | b"schema"
-        | b"current_user"
-        | b"session_user"
-        | b"system_user"
-        | b"current_database"
-        | b"current_schema"
-        | b"current_setting"
-        | b"sqlite_version"
-        | b"sqlite_source_id"
-        | b"sqlite_compileoption_used"
-        | b"db_name"
-        | b"db_id"
-        | b"user_name"
-        | b"user_id"
-        | b"suser_name"
-        | b"suser_sname"
-        | b"suser_id"
-        | b"host_name"
-        | b"host_id"
-        | b"object_id"
-        | b"object_name"
-        | b"col_name"
-        | b"is_srvrolemember"
-        | b"is_member"
-        | b"has_dbaccess"
-        | b"serverproperty"
-        | b"connection_id"
-        | b"inet_server_addr"
-        | b"inet_server_port"
-        | b"pg_backend_pid"
-        | b"pg_client_encoding"
-        | b"row_count"
-        | b"found_rows"
-        | b"last_insert_id"
-        | b"last_insert_rowid"
-        | b"changes"
-        | b"total_changes"
-        | b"sys_context"
-        | b"userenv"
-        | b"dbms_utility.port_string"
-        | b"dbinfo"
-        | b"get_host_name"
-        | b"charset"
-        | b"coercibility"
-        | b"conv_user"
-        | b"icu_version"
-        | b"sqlite_version_number"
-        | b"quote_literal"
-        | b"is_used_lock"
-        | b"is_free_lock"
-        | b"uuid_short" => Function::Server,
-        b"ascii"
-        | b"ord"
-        | b"char"
-        | b"chr"
-        | b"nchar"
-        | b"unicode"
-        | b"hex"
-        | b"unhex"
-        | b"concat_ws"
-        | b"group_concat"
-        | b"string_agg"
-        | b"listagg"
-        | b"wm_concat"
-        | b"array_agg"
-        | b"xmlagg"
-        | b"substr"
-        | b"substring"
-        | b"substrb"
-        | b"mid"
-        | b"char_length"
-        | b"character_length"
-        | b"bit_length"
-        | b"octet_length"
-        | b"aes_decrypt"
-        | b"aes_encrypt"
-        | b"des_decrypt"
-        | b"des_encrypt"
-        | b"to_base64"
-        | b"from_base64"
-        | b"rawtohex"
-        | b"hextoraw"
-        | b"utl_raw.cast_to_raw"
-        | b"utl_raw.cast_to_varchar2"
-        | b"utl_encode.base64_encode"
-        | b"encode"
-        | b"decode"
-        | b"to_char"
-        | b"to_number"
-        | b"to_clob"
-        | b"charindex"
-        | b"patindex"
-        | b"stuff"
-        | b"quotename"
-        | b"replicate"
-        | b"datalength"
-        | b"bin"
-        | b"conv"
-        | b"strpos"
-        | b"instr"
-        | b"locate"
-        | b"find_in_set"
-        | b"field"
-        | b"elt"
-        | b"make_set"
-        | b"lpad"
-        | b"rpad"
-        | b"pi"
-        | b"crc32"
-        | b"sha1"
-        | b"md5"
-        | b"sha2"
-        | b"oct"
-        | b"compress"
-        | b"uncompress"
-        | b"row_to_json"
-        | b"json_arrayagg"
-        | b"json_object"
-        | b"json_extract"
-        | b"export_set"
-        | b"inet_aton"
-        | b"inet_ntoa"
-        | b"soundex"
-        | b"printf"
-        | b"likelihood"
-        | b"likely"
-        | b"unlikely"
-        | b"regexp_like"
-        | b"regexp_substr"
-        | b"regexp_replace"
-        | b"regexp_instr"
-        | b"st_geomfromtext"
-        | b"convert"
-        | b"cast"
-        | b"try_cast"
-        | b"try_convert"
-        | b"dateadd"
-        | b"datediff" => Function::Text,
-        b"if" | b"iif" | b"ifnull" | b"nullif" | b"isnull" | b"coalesce" | b"nvl" | b"nvl2" | b"greatest"
-        | b"least" => Function::Condition,
-        b"count" | b"max" | b"min" | b"sum" | b"avg" | b"lower" | b"upper" | b"lcase" | b"ucase" | b"length"
-        | b"len" | b"concat" | b"left" | b"right" | b"replace" | b"insert" | b"reverse" | b"trim" | b"ltrim"
-        | b"rtrim" | b"repeat" | b"space" | b"abs" | b"round" | b"floor" | b"ceil" | b"ceiling" | b"rand"
-        | b"random" | b"exp" | b"log" | b"ln" | b"sqrt" | b"power" | b"pow" | b"mod" | b"sign" | b"sin" | b"cos"
-        | b"tan" | b"cot" | b"atan" | b"truncate" | b"now" | b"sysdate" | b"curdate" | b"curtime" | b"getdate"
-        | b"date" | b"year" | b"month" | b"day" | b"time" | b"quote" | b"format" | b"row" | b"values" | b"glob"
-        | b"like" | b"exists" | b"any" | b"binary" | b"typeof" | b"position" | b"split_part" | b"translate"
-        | b"initcap" | b"uuid" | b"newid" | b"grouping" | b"array" => Function::Common,
-        _ => Function::Unknown,
-    }
+    // PERF: as one `match` this was the largest function of the module and cost its compiler the most memory.
+    let known = FUNCTIONS
+        .binary_search_by(|(known, _)| known.as_bytes().cmp(lower))
+        .ok();
+    known
+        .and_then(|at| FUNCTIONS.get(at))
+        .map_or(Function::Unknown, |(_, function)| *function)
 }
+
+/// Functions by name, in ascending order.
+static FUNCTIONS: &[(&str, Function)] = &[
+    ("abs", Common),
+    ("aes_decrypt", Text),
+    ("aes_encrypt", Text),
+    ("any", Common),
+    ("array", Common),
+    ("array_agg", Text),
+    ("ascii", Text),
+    ("atan", Common),
+    ("avg", Common),
+    ("benchmark", Time),
+    ("bin", Text),
+    ("binary", Common),
+    ("bit_length", Text),
+    ("cast", Text),
+    ("ceil", Common),
+    ("ceiling", Common),
+    ("changes", Server),
+    ("char", Text),
+    ("char_length", Text),
+    ("character_length", Text),
+    ("charindex", Text),
+    ("charset", Server),
+    ("chr", Text),
+    ("coalesce", Condition),
+    ("coercibility", Server),
+    ("col_name", Server),
+    ("compress", Text),
+    ("concat", Common),
+    ("concat_ws", Text),
+    ("connection_id", Server),
+    ("conv", Text),
+    ("conv_user", Server),
+    ("convert", Text),
+    ("cos", Common),
+    ("cot", Common),
+    ("count", Common),
+    ("crc32", Text),
+    ("crypt_key", Error),
+    ("ctxsys.ctx_report.token_type", Error),
+    ("ctxsys.drithsx.sn", Error),
+    ("curdate", Common),
+    ("current_database", Server),
+    ("current_schema", Server),
+    ("current_setting", Server),
+    ("current_user", Server),
+    ("curtime", Common),
+    ("database", Server),
+    ("database_to_xml", Error),
+    ("datalength", Text),
+    ("date", Common),
+    ("dateadd", Text),
+    ("datediff", Text),
+    ("day", Common),
+    ("db_id", Server),
+    ("db_name", Server),
+    ("dbinfo", Server),
+    ("dblink", Outside),
+    ("dblink_connect", Outside),
+    ("dblink_send_query", Outside),
+    ("dbms_java.runjava", Outside),
+    ("dbms_ldap.init", Outside),
+    ("dbms_lock.sleep", Time),
+    ("dbms_pipe.receive_message", Time),
+    ("dbms_scheduler.create_job", Outside),
+    ("dbms_session.sleep", Time),
+    ("dbms_utility.port_string", Server),
+    ("dbms_utility.sqlid_to_sqlhash", Error),
+    ("dbms_xmlgen.getxml", Error),
+    ("dbms_xmlquery.newcontext", Outside),
+    ("dbms_xslprocessor.clob2file", Outside),
+    ("decode", Text),
+    ("des_decrypt", Text),
+    ("des_encrypt", Text),
+    ("elt", Text),
+    ("encode", Text),
+    ("exists", Common),
+    ("exp", Common),
+    ("export_set", Text),
+    ("extractvalue", Error),
+    ("field", Text),
+    ("filetoblob", Outside),
+    ("filetoclob", Outside),
+    ("find_in_set", Text),
+    ("floor", Common),
+    ("fn_get_audit_file", Outside),
+    ("fn_trace_gettable", Outside),
+    ("fn_xe_file_target_read_file", Outside),
+    ("format", Common),
+    ("found_rows", Server),
+    ("from_base64", Text),
+    ("fts3_tokenizer", Outside),
+    ("generate_series", Time),
+    ("geometrycollection", Error),
+    ("get_host_name", Server),
+    ("get_lock", Time),
+    ("getdate", Common),
+    ("glob", Common),
+    ("greatest", Condition),
+    ("group_concat", Text),
+    ("grouping", Common),
+    ("gtid_subset", Error),
+    ("gtid_subtract", Error),
+    ("has_dbaccess", Server),
+    ("hex", Text),
+    ("hextoraw", Text),
+    ("host_id", Server),
+    ("host_name", Server),
+    ("httpuritype", Outside),
+    ("icu_version", Server),
+    ("if", Condition),
+    ("ifnull", Condition),
+    ("iif", Condition),
+    ("inet_aton", Text),
+    ("inet_ntoa", Text),
+    ("inet_server_addr", Server),
+    ("inet_server_port", Server),
+    ("initcap", Common),
+    ("insert", Common),
+    ("instr", Text),
+    ("is_free_lock", Server),
+    ("is_member", Server),
+    ("is_srvrolemember", Server),
+    ("is_used_lock", Server),
+    ("isnull", Condition),
+    ("json_arrayagg", Text),
+    ("json_extract", Text),
+    ("json_keys", Error),
+    ("json_object", Text),
+    ("json_storage_size", Error),
+    ("last_insert_id", Server),
+    ("last_insert_rowid", Server),
+    ("lcase", Common),
+    ("least", Condition),
+    ("left", Common),
+    ("len", Common),
+    ("length", Common),
+    ("like", Common),
+    ("likelihood", Text),
+    ("likely", Text),
+    ("linestring", Error),
+    ("listagg", Text),
+    ("ln", Common),
+    ("lo_export", Outside),
+    ("lo_import", Outside),
+    ("load_extension", Outside),
+    ("load_file", Outside),
+    ("locate", Text),
+    ("log", Common),
+    ("lower", Common),
+    ("lpad", Text),
+    ("ltrim", Common),
+    ("make_set", Text),
+    ("master_pos_wait", Time),
+    ("max", Common),
+    ("md5", Text),
+    ("mid", Text),
+    ("min", Common),
+    ("mod", Common),
+    ("month", Common),
+    ("multilinestring", Error),
+    ("multipoint", Error),
+    ("multipolygon", Error),
+    ("name_const", Error),
+    ("nchar", Text),
+    ("newid", Common),
+    ("now", Common),
+    ("nullif", Condition),
+    ("nvl", Condition),
+    ("nvl2", Condition),
+    ("object_id", Server),
+    ("object_name", Server),
+    ("oct", Text),
+    ("octet_length", Text),
+    ("opendatasource", Outside),
+    ("openquery", Outside),
+    ("openrowset", Outside),
+    ("ord", Text),
+    ("ordsys.ord_dicom.getmappingxpath", Error),
+    ("patindex", Text),
+    ("pg_backend_pid", Server),
+    ("pg_client_encoding", Server),
+    ("pg_ls_dir", Outside),
+    ("pg_read_binary_file", Outside),
+    ("pg_read_file", Outside),
+    ("pg_sleep", Time),
+    ("pg_sleep_for", Time),
+    ("pg_sleep_until", Time),
+    ("pi", Text),
+    ("polygon", Error),
+    ("position", Common),
+    ("pow", Common),
+    ("power", Common),
+    ("printf", Text),
+    ("query_to_xml", Error),
+    ("quote", Common),
+    ("quote_literal", Server),
+    ("quotename", Text),
+    ("rand", Common),
+    ("random", Common),
+    ("randomblob", Time),
+    ("rawtohex", Text),
+    ("readfile", Outside),
+    ("regexp_instr", Text),
+    ("regexp_like", Text),
+    ("regexp_replace", Text),
+    ("regexp_substr", Text),
+    ("regexp_substring", Time),
+    ("repeat", Common),
+    ("replace", Common),
+    ("replicate", Text),
+    ("reverse", Common),
+    ("right", Common),
+    ("round", Common),
+    ("row", Common),
+    ("row_count", Server),
+    ("row_to_json", Text),
+    ("rpad", Text),
+    ("rtrim", Common),
+    ("schema", Server),
+    ("serverproperty", Server),
+    ("session_user", Server),
+    ("sha1", Text),
+    ("sha2", Text),
+    ("sign", Common),
+    ("sin", Common),
+    ("sleep", Time),
+    ("soundex", Text),
+    ("space", Common),
+    ("split_part", Common),
+    ("sqlite_compileoption_used", Server),
+    ("sqlite_source_id", Server),
+    ("sqlite_version", Server),
+    ("sqlite_version_number", Server),
+    ("sqrt", Common),
+    ("st_geomfromtext", Text),
+    ("st_latfromgeohash", Error),
+    ("st_longfromgeohash", Error),
+    ("st_pointfromgeohash", Error),
+    ("string_agg", Text),
+    ("strpos", Text),
+    ("stuff", Text),
+    ("substr", Text),
+    ("substrb", Text),
+    ("substring", Text),
+    ("sum", Common),
+    ("suser_id", Server),
+    ("suser_name", Server),
+    ("suser_sname", Server),
+    ("sys_context", Server),
+    ("sys_eval", Outside),
+    ("sys_exec", Outside),
+    ("sysdate", Common),
+    ("system_user", Server),
+    ("tan", Common),
+    ("time", Common),
+    ("to_base64", Text),
+    ("to_char", Text),
+    ("to_clob", Text),
+    ("to_number", Text),
+    ("total_changes", Server),
+    ("translate", Common),
+    ("trim", Common),
+    ("truncate", Common),
+    ("try_cast", Text),
+    ("try_convert", Text),
+    ("typeof", Common),
+    ("ucase", Common),
+    ("uncompress", Text),
+    ("unhex", Text),
+    ("unicode", Text),
+    ("unlikely", Text),
+    ("updatexml", Error),
+    ("upper", Common),
+    ("user", Server),
+    ("user_id", Server),
+    ("user_lock.sleep", Time),
+    ("user_name", Server),
+    ("userenv", Server),
+    ("utl_encode.base64_encode", Text),
+    ("utl_file.fopen", Outside),
+    ("utl_http.request", Outside),
+    ("utl_inaddr.get_host_address", Error),
+    ("utl_inaddr.get_host_name", Error),
+    ("utl_raw.cast_to_raw", Text),
+    ("utl_raw.cast_to_varchar2", Text),
+    ("utl_smtp.open_connection", Outside),
+    ("utl_tcp.open_connection", Outside),
+    ("uuid", Common),
+    ("uuid_short", Server),
+    ("values", Common),
+    ("version", Server),
+    ("wm_concat", Text),
+    ("writefile", Outside),
+    ("xmlagg", Text),
+    ("xmltype", Error),
+    ("xp_cmdshell", Outside),
+    ("xp_dirtree", Outside),
+    ("year", Common),
+    ("zeroblob", Time),
+];
 
 /// Whether `name`, as written after `from`, is a table of the server's own catalogue.
 pub(super) fn is_catalog(name: &[u8]) -> bool {
@@ -333,5 +414,20 @@ pub(super) fn is_system_procedure(name: &[u8]) -> bool {
     match name {
         [x, p, b'_', ..] => matches!((x.to_ascii_lowercase(), p.to_ascii_lowercase()), (b'x' | b's', b'p')),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn functions_are_sorted_and_found() {
+        assert!(FUNCTIONS.is_sorted_by(|(a, _), (b, _)| a < b));
+        for (name, known) in FUNCTIONS {
+            assert_eq!(function(name.to_ascii_uppercase().as_bytes()), *known, "{name}");
+        }
+        assert_eq!(function(b"sleepy"), Function::Unknown);
+        assert_eq!(function(&[b'a'; MAX_LEN + 1]), Function::Unknown);
     }
 }
