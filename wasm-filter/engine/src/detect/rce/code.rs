@@ -211,16 +211,21 @@ fn entry_points(front: &[u8]) -> i32 {
 fn frame_points(value: &[u8]) -> i32 {
     let trimmed = value.trim_ascii();
     let has = |needle: &[u8]| memchr::memmem::find(value, needle).is_some();
+    // PERF: one pass for what most of these have instead of one pass for each.
+    let has_opener = memchr::memchr2(b'{', b'<', value).is_some();
+    let has_call = memchr::memchr(b'(', value).is_some();
     let mut points = 0;
-    if has(b"${@") || has(b"${T(") || has(b"#{T(") || has(b"*{T(") || has(b"T(java") {
+    if has_opener && (has(b"${@") || has(b"${T(") || has(b"#{T(") || has(b"*{T(")) || has_call && has(b"T(java") {
         points += 60;
-    } else if has(b"${") || has(b"#{") || has(b"%{") || has(b"{{") || has(b"<%") || has(b"<?") || has(b"*{") {
+    } else if has_opener
+        && (has(b"${") || has(b"#{") || has(b"%{") || has(b"{{") || has(b"<%") || has(b"<?") || has(b"*{"))
+    {
         points += 30;
     }
-    if has(b"java.lang.") && has(b"(") {
+    if has_call && has(b"java.lang.") {
         points += 25;
     }
-    if has(b"?new(") {
+    if has_call && has(b"?new(") {
         points += 40;
     }
     // Data binding that walks from a bean to its class loader (CVE-2010-1622, CVE-2022-22965).
