@@ -153,8 +153,11 @@ impl<'t> Attributes<'t> {
 
     /// Whether another tag seems to begin here. It is read on its own, so this one ends: the work stays linear.
     fn is_at_tag(&self) -> bool {
-        let next = self.at + 1 + usize::from(at(self.text, self.at + 1) == b'/');
-        at(self.text, self.at) == b'<' && at(self.text, next).is_ascii_alphabetic()
+        let (is_instruction, name) = match tail(self.text, self.at) {
+            [b'<', rest @ ..] | [0xef, 0xbc, 0x9c, rest @ ..] => (at(rest, 0) == b'?', rest),
+            _ => return false,
+        };
+        is_instruction || at(name, usize::from(at(name, 0) == b'/')).is_ascii_alphabetic()
     }
 
     fn skip_blank(&mut self) {
