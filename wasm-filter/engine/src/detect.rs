@@ -18,6 +18,7 @@ pub mod rce;
 pub mod redir;
 pub mod sqli;
 pub mod ssi;
+pub mod ssrf;
 pub mod ssti;
 pub mod xss;
 pub mod xxe;
@@ -170,6 +171,9 @@ pub(crate) fn scan(
     let may_be_script = value.place != Place::Uri || classes.any_byte(NOT_IN_ORDINARY_TARGETS) || may_be_utf7;
     if may_be_script && xss::may_match(classes) {
         xss::scan(value, &mut scratch.xss, fuel, signs);
+    }
+    if ssrf::may_match(classes) {
+        ssrf::scan(value, fuel, signs);
     }
     if rce::may_match(classes) {
         rce::scan(value, &mut scratch.rce, fuel, signs);
