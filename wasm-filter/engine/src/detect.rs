@@ -13,6 +13,7 @@ use crate::prefilter::{Classes, byte};
 pub mod crlf;
 mod lines;
 pub mod mail_injection;
+pub mod nosqli;
 pub mod ptrav;
 pub mod rce;
 pub mod redir;
@@ -171,6 +172,9 @@ pub(crate) fn scan(
     let may_be_script = value.place != Place::Uri || classes.any_byte(NOT_IN_ORDINARY_TARGETS) || may_be_utf7;
     if may_be_script && xss::may_match(classes) {
         xss::scan(value, &mut scratch.xss, fuel, signs);
+    }
+    if nosqli::may_match(classes) {
+        nosqli::scan(value, fuel, signs);
     }
     if ssrf::may_match(classes) {
         ssrf::scan(value, fuel, signs);

@@ -396,7 +396,15 @@ struct Members<'s, 'w> {
 impl json::Sink for Members<'_, '_> {
     fn member(&mut self, name: &[u8]) {
         self.walk.scratch.point.push_name(Element::Hash, name);
-        self.walk.name(name, Place::Name, self.depth);
+        if name.first() == Some(&b'$') {
+            // What an operator of a query says depends on what it applies to.
+            let mut joined = self.walk.scratch.buffers.take();
+            self.walk.scratch.point.write_names(&mut joined);
+            self.walk.name(&joined, Place::Name, self.depth);
+            self.walk.give_buffer(joined);
+        } else {
+            self.walk.name(name, Place::Name, self.depth);
+        }
     }
 
     fn item(&mut self, index: u32) {

@@ -91,6 +91,29 @@ impl PointStack {
         self.unnamed = 0;
     }
 
+    /// Writes the names of parameters and members of the point as forms write nested names: `a[b][c]`. A member without
+    /// an enclosing name is written `[a]`.
+    pub(crate) fn write_names(&self, out: &mut Vec<u8>) {
+        let names = self.elements.iter().filter_map(|(element, key)| match (element, key) {
+            (
+                Element::Get | Element::FormUrlencoded | Element::Multipart | Element::Hash,
+                KeySpan::Name { start, end },
+            ) => self.names.get(*start..*end),
+            _ => None,
+        });
+        let mut is_outermost = true;
+        for name in names {
+            if is_outermost && !name.starts_with(b"$") {
+                out.extend_from_slice(name);
+            } else {
+                out.push(b'[');
+                out.extend_from_slice(name);
+                out.push(b']');
+            }
+            is_outermost = false;
+        }
+    }
+
     /// Decoders of the chain, outermost first.
     pub fn decoders(&self) -> impl Iterator<Item = Element> {
         let elements = self.elements.iter().map(|(element, _)| *element);
