@@ -53,7 +53,17 @@ pub fn scan(value: &Value<'_>, fuel: &mut Fuel, signs: &mut Signs) {
         let Some((stamp, len)) = judge(&line, is_content) else {
             continue;
         };
-        let is_found = if is_content {
+        // Invitations have lines with the location of a meeting, often a URL.
+        let is_location = lines::field(line.rest).is_some_and(|(name, _)| name.eq_ignore_ascii_case(b"location"));
+        let is_invitation = is_location
+            && match value.place {
+                Place::Body => !before.iter().any(|b| matches!(b, b'/' | b'=' | b'.')),
+                Place::Query => !is_token(before),
+                _ => false,
+            };
+        let is_found = if is_invitation {
+            false
+        } else if is_content {
             is_token(before) && n_lines(value.bytes) <= 4
         } else {
             !is_message(before) && n_lines(value.bytes) <= MAX_LINES
@@ -161,7 +171,8 @@ fn is_token(before: &[u8]) -> bool {
         && !before.starts_with(b"--")
         && !before
             .iter()
-            .any(|b| b.is_ascii_whitespace() || matches!(b, b':' | b'{' | b'<'))
+            .any(|b| b.is_ascii_whitespace() || matches!(b, b'{' | b'<'))
+        && memchr::memchr(b':', before).is_none_or(|at| before.get(at + 1) == Some(&b'/'))
 }
 
 /// Whether the text before a line begins like an HTTP message or is a text of its own.
@@ -196,7 +207,7 @@ mod tests {
     fn fields_are_found_and_lines_are_not() {
         for value in [
             "x\r\nSet-Cookie: a=b",
-            "\nLocation: https://x",
+            "/a\nLocation: https://x",
             "x\u{560a}Content-Type:text/html",
             "\r\nHTTP/1.1 200 OK",
         ] {

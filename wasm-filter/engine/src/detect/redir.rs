@@ -111,7 +111,6 @@ fn role(parameter: &[u8]) -> Option<Role> {
         | b"forward"
         | b"forwardto"
         | b"forwardurl"
-        | b"target"
         | b"targeturl"
         | b"back"
         | b"backurl"
@@ -139,8 +138,8 @@ fn role(parameter: &[u8]) -> Option<Role> {
         | b"referrer"
         | b"postlogoutredirecturi"
         | b"afterlogin" => Some(Role::Next),
-        b"url" | b"uri" | b"u" | b"link" | b"href" | b"location" | b"page" | b"view" | b"path" | b"site"
-        | b"domain" => Some(Role::Address),
+        b"target" | b"url" | b"uri" | b"u" | b"link" | b"href" | b"location" | b"page" | b"view" | b"path"
+        | b"site" | b"domain" => Some(Role::Address),
         _ => None,
     }
 }
@@ -221,8 +220,10 @@ fn is_host(rest: &[u8]) -> bool {
         b"gif", b"svg", b"webp", b"json", b"xml", b"txt", b"pdf", b"mp", b"zip", b"csv", b"md", b"cgi",
     ];
     let is_extension = EXTENSIONS.iter().any(|known| last.eq_ignore_ascii_case(known));
+    // Names of classes, which XPath expressions begin with.
+    let is_mixed = last.iter().any(u8::is_ascii_uppercase) && last.iter().any(u8::is_ascii_lowercase);
     let is_numeric = host.split(|b| *b == b'.').count() == 4 && host.iter().all(|b| b.is_ascii_digit() || *b == b'.');
-    let is_domain = last.len() > 1 && last.iter().all(u8::is_ascii_alphabetic) && !is_extension;
+    let is_domain = last.len() > 1 && last.iter().all(u8::is_ascii_alphabetic) && !is_mixed && !is_extension;
     is_name && !front.is_empty() && front.iter().any(u8::is_ascii_alphanumeric) && (is_domain || is_numeric)
 }
 

@@ -24,6 +24,8 @@ struct Word<'b> {
     previous: &'b [u8],
     /// The last byte before it that is no white space; 0 at the beginning.
     before: u8,
+    /// Whether it is what the expression begins with.
+    is_first: bool,
     /// What follows it, white space left out.
     rest: &'b [u8],
 }
@@ -69,6 +71,7 @@ pub(super) fn reach(kind: Kind, body: &[u8]) -> Option<Reach> {
                 name: name.get(..len).unwrap_or_default(),
                 previous: previous.get(..previous_len).unwrap_or_default(),
                 before,
+                is_first: at == 0,
                 rest: tail.get(len..).unwrap_or_default().trim_ascii_start(),
             };
             has_callback_filter |= matches!(word.name, b"filter" | b"map" | b"sort" | b"reduce") && word.is_call();
@@ -95,6 +98,18 @@ fn is_name_byte(b: u8) -> bool {
 fn judge(kind: Kind, word: &Word<'_>, has_callback_filter: bool) -> Option<Reach> {
     let system = |is_found: bool| is_found.then_some(Reach::System);
     let state = |is_found: bool| is_found.then_some(Reach::State);
+    if kind == Kind::Single {
+        // Blocks of code have single braces too. Smarty takes no brace before white space for a tag.
+        return match (word.name, word.previous) {
+            (b"__globals__" | b"__builtins__" | b"__subclasses__" | b"__mro__", _) => system(word.before == b'.'),
+            (b"smarty_internal_write_file", _) => system(true),
+            (b"version" | b"template_object", b"smarty") => state(word.is_member()),
+            (b"system" | b"passthru" | b"shell_exec" | b"exec" | b"phpinfo", previous) => {
+                state((word.is_first || previous == b"if") && matches!(word.rest, [b'(', b'\'' | b'"' | b')', ..]))
+            }
+            _ => None,
+        };
+    }
     match (word.name, word.previous) {
         // The name of an object's class is shown in honest templates.
         (b"__class__", _) => system(!word.rest.starts_with(b".__name__")),
