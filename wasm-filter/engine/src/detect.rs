@@ -11,6 +11,7 @@ use waf_policy::AttackType;
 use crate::prefilter::{Classes, byte};
 
 pub mod crlf;
+pub mod ldapi;
 mod lines;
 pub mod mail_injection;
 pub mod nosqli;
@@ -172,6 +173,9 @@ pub(crate) fn scan(
     let may_be_script = value.place != Place::Uri || classes.any_byte(NOT_IN_ORDINARY_TARGETS) || may_be_utf7;
     if may_be_script && xss::may_match(classes) {
         xss::scan(value, &mut scratch.xss, fuel, signs);
+    }
+    if ldapi::may_match(classes) {
+        ldapi::scan(value, fuel, signs);
     }
     if nosqli::may_match(classes) {
         nosqli::scan(value, fuel, signs);
