@@ -3,6 +3,9 @@
 //! A detector reads one decoded value and reports *signs*, each with a weight. Signs of one attack type found in one
 //! value add up (each stamp once); at [`THRESHOLD`] they are a finding. A sign that is proof by itself weighs
 //! [`THRESHOLD`]; a sign that honest values carry too weighs little and needs company.
+//!
+//! Large steps of a detector are `#[inline(never)]`: they run once per value, and Envoy's compiler takes memory for the
+//! largest functions of the module that the process hardly gives back.
 
 use std::ops::Range;
 

@@ -84,6 +84,7 @@ fn n_lines(bytes: &[u8]) -> usize {
 }
 
 /// What a line begins with and how long that is.
+#[inline(never)]
 fn judge(line: &Line<'_>, is_content: bool) -> Option<(&'static Stamp, usize)> {
     if let Some(len) = message_start_len(line.rest) {
         return Some((&SPLIT_MESSAGE, len));
@@ -142,6 +143,7 @@ fn is_extension(name: &[u8]) -> bool {
 }
 
 /// Length of `HTTP/1.1 200` or `GET /x HTTP/1.1` at the front.
+#[inline(never)]
 fn message_start_len(rest: &[u8]) -> Option<usize> {
     if let Some(version) = rest.strip_prefix(b"HTTP/") {
         let is_status = matches!(

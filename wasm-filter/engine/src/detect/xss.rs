@@ -69,6 +69,7 @@ pub fn scan(value: &Value<'_>, scratch: &mut Scratch, fuel: &mut Fuel, signs: &m
 }
 
 /// Reads tags, and attributes from the contexts inside a tag.
+#[inline(never)]
 fn scan_markup(text: &[u8], setting: Setting, scratch: &mut Scratch, fuel: &mut Fuel, signs: &mut Signs) {
     let mut judge = Judge {
         text,
@@ -117,6 +118,7 @@ fn scan_markup(text: &[u8], setting: Setting, scratch: &mut Scratch, fuel: &mut 
 }
 
 /// Reads the value as script, as a template and as a link.
+#[inline(never)]
 fn scan_script(text: &[u8], setting: Setting, fuel: &mut Fuel, signs: &mut Signs) {
     if !breakout::may_be_code(text) || !fuel.spend(text.len() as u64 * 4) {
         return;

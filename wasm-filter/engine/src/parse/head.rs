@@ -47,6 +47,7 @@ pub(crate) fn inspect(request: &Request<'_>, walk: &mut Walk<'_>) {
     }
 }
 
+#[inline(never)]
 fn target(target: &[u8], walk: &mut Walk<'_>) {
     // A fragment never reaches a server from a browser; what follows `#` is judged with the query or path it is in.
     walk.scratch.point.push(Element::Uri);
@@ -88,6 +89,7 @@ fn path(path: &[u8], walk: &mut Walk<'_>) {
     }
 }
 
+#[inline(never)]
 fn header(request: &Request<'_>, repetitions: &Repetitions, position: usize, walk: &mut Walk<'_>) {
     let Some(&(name, value)) = request.headers.get(position) else {
         return;
@@ -215,6 +217,7 @@ fn place_of(name: &[u8]) -> Place {
     }
 }
 
+#[inline(never)]
 fn cookies(value: &[u8], walk: &mut Walk<'_>) {
     for cookie in value.split(|b| *b == b';') {
         let cookie = cookie.trim_ascii();

@@ -23,6 +23,7 @@ pub(super) struct Judgement {
 }
 
 /// Reads the value once.
+#[inline(never)]
 pub(super) fn judge(value: &[u8], n_words: u32, setting: &Setting) -> Judgement {
     let mut judgement = Judgement::default();
     let (mut seen, mut strongest) = (0u128, 0);

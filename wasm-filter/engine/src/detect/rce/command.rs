@@ -26,6 +26,7 @@ pub(super) struct Judgement {
 }
 
 /// The most telling command of a value.
+#[inline(never)]
 pub(super) fn judge(value: &[u8], commands: &[Command], n_words: u32, setting: &Setting) -> Option<Judgement> {
     // Commands are only read up to there; looking further would cost every command the whole value.
     let value = value.get(..shell::MAX_BYTES).unwrap_or(value);

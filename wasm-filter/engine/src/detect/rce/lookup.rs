@@ -20,6 +20,7 @@ pub(super) struct Scratch {
 }
 
 /// Where a lookup of JNDI begins and where it is known to be one.
+#[inline(never)]
 pub(super) fn find(value: &[u8], scratch: &mut Scratch) -> Option<Range<usize>> {
     let first = memchr::memmem::find(value, b"${")?;
     let Scratch { text, starts } = scratch;

@@ -25,6 +25,7 @@ pub(super) enum Serial {
 }
 
 /// Recognises a serialised object at the start of the value, or inside it where the format nests.
+#[inline(never)]
 pub(super) fn find(value: &[u8], place: Place) -> Option<Serial> {
     let trimmed = value.trim_ascii();
     let trimmed = trimmed.strip_prefix(b"\"").unwrap_or(trimmed);

@@ -135,6 +135,7 @@ const MAX_PATTERNS: u32 = 8;
 pub(super) const MAX_BYTES: usize = 4096;
 
 /// Splits a value into commands. Returns how many plain words it has in all.
+#[inline(never)]
 pub(super) fn lex(value: &[u8], commands: &mut Vec<Command>) -> u32 {
     commands.clear();
     let value = value.get(..MAX_BYTES).unwrap_or(value);

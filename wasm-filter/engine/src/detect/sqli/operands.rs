@@ -12,6 +12,7 @@ use super::{
 // === impl Walk ===
 
 impl Walk<'_, '_> {
+    #[inline(never)]
     pub(super) fn step_operand(&mut self) -> Step {
         if self.top.awaits_select {
             return self.step_union();

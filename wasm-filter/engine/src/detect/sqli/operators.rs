@@ -12,6 +12,7 @@ use super::{
 // === impl Walk ===
 
 impl Walk<'_, '_> {
+    #[inline(never)]
     pub(super) fn step_operator(&mut self) -> Step {
         let token = self.token;
         match token.kind {

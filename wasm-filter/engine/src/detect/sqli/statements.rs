@@ -13,6 +13,7 @@ use super::{
 
 impl Walk<'_, '_> {
     /// At the start of a statement.
+    #[inline(never)]
     pub(super) fn step_statement(&mut self) -> Step {
         let start = self.token.start;
         let word = match self.token.kind {

@@ -197,6 +197,7 @@ impl Judge<'_> {
     }
 
     /// Looks for a dangerous scheme in an attribute's decoded value.
+    #[inline(never)]
     fn address(&mut self, element: &[u8], attribute: &Attribute, is_odd: bool, any_reference: bool, facts: &mut Facts) {
         // `content="0;url=javascript:..."`, `values="x;javascript:..."`
         let from = match attribute.name.as_bytes() {
@@ -229,6 +230,7 @@ impl Judge<'_> {
     }
 
     /// Judges an event handler attribute whose decoded value is at hand.
+    #[inline(never)]
     fn handler(
         &mut self,
         event: Event,
