@@ -17,11 +17,16 @@ use crate::{
 /// for the rest of a body.
 const BUFFER_LIMIT_BYTES: u32 = 1024 * 1024;
 
+/// Most bytes of free memory that Envoy gives back per second. Compiling the module takes memory that is never needed
+/// again; without this it stays with the process. Every pod pays for it, so little is kept.
+const RELEASED_BYTES_PER_SECOND: u64 = 16 * 1024 * 1024;
+
 /// Envoy's bootstrap, ready to be written to [`crate::Paths::bootstrap`].
 #[derive(Clone, Debug, Serialize)]
 pub struct Bootstrap {
     node: Node,
     admin: Admin,
+    memory_allocator_manager: MemoryAllocatorManager,
     overload_manager: OverloadManager,
     stats_config: StatsConfig,
     static_resources: StaticResources,
@@ -46,6 +51,12 @@ struct StaticResources {
     clusters: [Cluster; 3],
 }
 
+#[derive(Clone, Debug, Serialize)]
+struct MemoryAllocatorManager {
+    /// Most bytes of free memory given back to the system per second.
+    bytes_to_release: u64,
+}
+
 /// The bootstrap of one sidecar. It depends on nothing else: the same sidecar gives the same bytes.
 pub fn bootstrap(sidecar: &Sidecar) -> Bootstrap {
     Bootstrap {
@@ -61,6 +72,9 @@ pub fn bootstrap(sidecar: &Sidecar) -> Bootstrap {
                 mode: Some(0o600),
             },
             ignore_global_conn_limit: true,
+        },
+        memory_allocator_manager: MemoryAllocatorManager {
+            bytes_to_release: RELEASED_BYTES_PER_SECOND,
         },
         overload_manager: overload::manager(sidecar),
         stats_config: stats::config(),
