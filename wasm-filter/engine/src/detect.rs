@@ -21,6 +21,7 @@ pub mod nosqli;
 pub mod ptrav;
 pub mod rce;
 pub mod redir;
+pub mod scanner;
 pub mod sqli;
 pub mod ssi;
 pub mod ssrf;
@@ -176,6 +177,9 @@ pub(crate) fn scan(
     let may_be_script = value.place != Place::Uri || classes.any_byte(NOT_IN_ORDINARY_TARGETS) || may_be_utf7;
     if may_be_script && xss::may_match(classes) {
         xss::scan(value, &mut scratch.xss, fuel, signs);
+    }
+    if scanner::may_match(classes) {
+        scanner::scan(value, fuel, signs);
     }
     if ldapi::may_match(classes) {
         ldapi::scan(value, fuel, signs);

@@ -1,6 +1,11 @@
 //! Target, query, headers and cookies of a request.
 
-use crate::{Request, detect::Place, point::Element, walk::Walk};
+use crate::{
+    Request,
+    detect::{Place, scanner},
+    point::Element,
+    walk::Walk,
+};
 
 /// Most header fields compared with a field to find repetitions. Envoy accepts 100 by default.
 const MAX_COMPARED: usize = 128;
@@ -104,7 +109,11 @@ fn header(request: &Request<'_>, repetitions: &Repetitions, position: usize, wal
     }
     let outer = walk.scratch.point.depth();
     walk.scratch.point.push_upper(Element::Header, name);
-    if earlier == 0 {
+    if earlier == 0 && scanner::is_tool_header(name) {
+        walk.scratch.point.push(Element::Name);
+        walk.value(name, Place::Name, 0);
+        walk.scratch.point.pop();
+    } else if earlier == 0 {
         walk.name(name, Place::Name, 0);
     }
     if name.eq_ignore_ascii_case(b"cookie") {

@@ -73,6 +73,14 @@ groups! {
         profile issue motd mysql apache nginx access error file phar expect input filter zip dict gopher settings wp
         local sam docker aws credentials kube tmp dev opt
     ]
+    7 TOOL "Names of tools that look for weaknesses: `sqlmap`, `nikto`, `nmap`, ..." [
+        sqlmap nikto nuclei projectdiscovery acunetix nessus openvas dirbuster gobuster dirsearch feroxbuster wpscan
+        joomscan droopescan masscan zgrab nmap af arachni skipfish wfuzz ffuf whatweb havij netsparker invicti appscan
+        webinspect zaproxy commix xsser xsstrike dalfox nosqlmap tplmap sqlninja bsqlbf fimap dotdotpwn golismero
+        uniscan webshag jaeles zmeu morfeus muieblackcat jorgee explore tcpid sslyze cmsmap vbscan rustbuster
+        kiterunner xattacker nettacker dirb burpcollaborator whatwaf wafw fuzz zap grendel memo ratproxy
+        nmaplowercheck nmapuppercheck tw
+    ]
 }
 
 /// Slots of the table: a power of two, several times the number of words so that chains are short.
