@@ -41,6 +41,22 @@ const REQUESTS: &[(&[u8], Headers, &[u8])] = &[
           name=\"f\"; filename=\"a.txt\"\r\n\r\nsome text\r\n--xyz--\r\n",
     ),
     (b"/notes", &[(b"content-type", b"text/plain")], b"Plain text, nothing to see here."),
+    (
+        b"/letters?return=http%3A%2F%2Flocalhost%3A3000%2Fa&age[$gt]=25",
+        &[(b"content-type", b"application/xml")],
+        b"<!DOCTYPE a [<!ENTITY b \"Lovelace\"><!ENTITY c \"&b; &amp; Sons\">]><a xmlns:xi=\"http://www.w3.org/2001/XInclude\">\
+          &c;<xi:include href=\"b.xml\"/></a>",
+    ),
+    (
+        b"/wide",
+        &[(b"content-type", b"application/xml")],
+        b"<\0a\0>\0h\0i\0<\0/\0a\0>\0",
+    ),
+    (
+        b"/orders",
+        &[(b"content-type", b"application/json")],
+        br#"{"filter":{"total":{"$gte":50},"$or":[{"state":"open"}]},"text":"a) b; c (d=e)"}"#,
+    ),
 ];
 
 /// Inspects every request and returns how many were clean.
