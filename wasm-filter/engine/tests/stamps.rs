@@ -34,9 +34,7 @@ fn numbers_belong_to_one_stamp_and_tell_its_type() {
     for stamp in stamps() {
         assert_eq!(stamp.id / 1000, stamp.attack_type as u32, "{stamp:?}");
         assert!(stamp.weight > 0, "{stamp:?}");
-        if let Some(other) = by_id.insert(stamp.id, stamp.name) {
-            panic!("{} is the number of {other} and of {}", stamp.id, stamp.name);
-        }
+        assert_eq!(by_id.insert(stamp.id, stamp.name), None, "has the number of {stamp:?}");
     }
 }
 
@@ -74,6 +72,6 @@ fn the_page_of_stamps_is_current() {
             env::var_os("UPDATE_EXPECT").is_some(),
             "docs/stamps.md is stale; run the test with UPDATE_EXPECT=1"
         );
-        fs::write(&path, page).unwrap();
+        assert!(fs::write(&path, page).is_ok(), "{} cannot be written", path.display());
     }
 }
