@@ -13,6 +13,24 @@ use waf_policy::AttackType;
 
 use crate::prefilter::{Classes, byte};
 
+/// Declares the stamps of a detector by attack type: constant, number, name, weight, reason.
+macro_rules! stamps {
+    ($($attack_type:ident {
+        $($constant:ident $id:literal $name:literal $weight:literal $reason:literal;)+
+    })+) => {
+        $($(pub(super) const $constant: $crate::detect::Stamp = $crate::detect::Stamp {
+            id: $id,
+            attack_type: waf_policy::AttackType::$attack_type,
+            name: $name,
+            reason: $reason,
+            weight: $weight,
+        };)+)+
+
+        /// Every stamp of this detector, by number.
+        pub static STAMPS: &[$crate::detect::Stamp] = &[$($($constant),+),+];
+    };
+}
+
 pub mod crlf;
 pub mod ldapi;
 mod lines;

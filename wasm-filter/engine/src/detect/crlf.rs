@@ -4,35 +4,19 @@
 //! a header, is not. Honest texts that quote HTTP messages begin with one, so a value that begins like a message is
 //! taken for a quotation. Sources: CWE-93, CWE-113, RFC 9110 section 5, RFC 9112 section 11.1.
 
-use waf_policy::AttackType;
-
 use super::{
     Fuel, Place, Signs, Stamp, Value,
     lines::{self, Line},
 };
 use crate::prefilter::{Classes, byte};
 
-/// Declares stamps once: constant, number, name, weight, reason.
-macro_rules! stamps {
-    ($($constant:ident $id:literal $name:literal $weight:literal $reason:literal;)+) => {
-        $(const $constant: Stamp = Stamp {
-            id: $id,
-            attack_type: AttackType::Crlf,
-            name: $name,
-            reason: $reason,
-            weight: $weight,
-        };)+
-
-        /// Every stamp of this detector.
-        pub static STAMPS: &[Stamp] = &[$($constant),+];
-    };
-}
-
 stamps! {
-    HEADER_FIELD 6001 "injected-header-field" 100
-        "A line break is followed by a header field, which becomes part of the response's or an inner request's head.";
-    SPLIT_MESSAGE 6002 "split-message" 100
-        "A line break is followed by the first line of another HTTP message.";
+    Crlf {
+        HEADER_FIELD 6001 "injected-header-field" 100
+            "A line break is followed by a header field, which becomes part of the response's or an inner request's head.";
+        SPLIT_MESSAGE 6002 "split-message" 100
+            "A line break is followed by the first line of another HTTP message.";
+    }
 }
 
 /// Whether a value of these classes can carry a sign. Never false when [`scan`] would report one.
@@ -189,6 +173,8 @@ fn is_message(before: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use waf_policy::AttackType;
+
     use super::*;
     use crate::detect::THRESHOLD;
     use proptest::prelude::*;

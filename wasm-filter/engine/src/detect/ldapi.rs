@@ -4,38 +4,22 @@
 //! parenthesis which it did not open and goes on as filters do changes the search. Whole filters in a value are not a
 //! sign: interfaces to directories take them. Sources: RFC 4515 (filters), RFC 4512 (names of attributes), CWE-90.
 
-use waf_policy::AttackType;
-
-use super::{Fuel, Place, Signs, Stamp, Value};
+use super::{Fuel, Place, Signs, Value};
 use crate::prefilter::{Classes, byte};
 
-/// Declares stamps once: constant, number, name, weight, reason.
-macro_rules! stamps {
-    ($($constant:ident $id:literal $name:literal $weight:literal $reason:literal;)+) => {
-        $(const $constant: Stamp = Stamp {
-            id: $id,
-            attack_type: AttackType::Ldapi,
-            name: $name,
-            reason: $reason,
-            weight: $weight,
-        };)+
-
-        /// Every stamp of this detector.
-        pub static STAMPS: &[Stamp] = &[$($constant),+];
-    };
-}
-
 stamps! {
-    NEXT_CONDITION 13001 "next-condition" 100
-        "The value closes a condition of a directory search and adds another.";
-    NEXT_OPERATOR 13002 "next-operator" 100
-        "The value closes a condition of a directory search and adds an operator over conditions.";
-    UNKNOWN_CONDITION 13003 "unknown-condition" 60
-        "The value closes a parenthesis and compares something in another, as a directory search does.";
-    WILDCARD 13004 "wildcard" 40
-        "The value matches anything in a directory search before it closes the condition, or after it compares.";
-    CUT 13005 "cut" 100
-        "The value closes a condition of a directory search and cuts off the rest with a NUL.";
+    Ldapi {
+        NEXT_CONDITION 13001 "next-condition" 100
+            "The value closes a condition of a directory search and adds another.";
+        NEXT_OPERATOR 13002 "next-operator" 100
+            "The value closes a condition of a directory search and adds an operator over conditions.";
+        UNKNOWN_CONDITION 13003 "unknown-condition" 60
+            "The value closes a parenthesis and compares something in another, as a directory search does.";
+        WILDCARD 13004 "wildcard" 40
+            "The value matches anything in a directory search before it closes the condition, or after it compares.";
+        CUT 13005 "cut" 100
+            "The value closes a condition of a directory search and cuts off the rest with a NUL.";
+    }
 }
 
 /// Longest value judged, in bytes: names and passwords are short.
@@ -191,6 +175,8 @@ fn is_known(attribute: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use waf_policy::AttackType;
+
     use super::*;
     use crate::detect::THRESHOLD;
     use proptest::prelude::*;

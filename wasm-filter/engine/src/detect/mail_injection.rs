@@ -5,37 +5,21 @@
 //! people quote begin with a field, and letters have more words. Sources: CWE-93, CWE-147, RFC 5321 section 4.1,
 //! RFC 5322 section 3.6, RFC 9051 section 6.
 
-use waf_policy::AttackType;
-
 use super::{
     Fuel, Place, Signs, Stamp, Value,
     lines::{self, Line},
 };
 use crate::prefilter::{Classes, byte};
 
-/// Declares stamps once: constant, number, name, weight, reason.
-macro_rules! stamps {
-    ($($constant:ident $id:literal $name:literal $weight:literal $reason:literal;)+) => {
-        $(const $constant: Stamp = Stamp {
-            id: $id,
-            attack_type: AttackType::MailInjection,
-            name: $name,
-            reason: $reason,
-            weight: $weight,
-        };)+
-
-        /// Every stamp of this detector.
-        pub static STAMPS: &[Stamp] = &[$($constant),+];
-    };
-}
-
 stamps! {
-    MAIL_FIELD 26001 "mail-header-field" 100
-        "A line break is followed by a header field of a mail, which adds a recipient, a sender or another content.";
-    SMTP_COMMAND 26002 "smtp-command" 100
-        "A line break is followed by a command of SMTP.";
-    IMAP_COMMAND 26003 "imap-command" 100
-        "A line break is followed by a tagged command of IMAP.";
+    MailInjection {
+        MAIL_FIELD 26001 "mail-header-field" 100
+            "A line break is followed by a header field of a mail, which adds a recipient, a sender or another content.";
+        SMTP_COMMAND 26002 "smtp-command" 100
+            "A line break is followed by a command of SMTP.";
+        IMAP_COMMAND 26003 "imap-command" 100
+            "A line break is followed by a tagged command of IMAP.";
+    }
 }
 
 /// Whether a value of these classes can carry a sign. Never false when [`scan`] would report one.
@@ -205,6 +189,8 @@ fn imap_len(rest: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use waf_policy::AttackType;
+
     use super::*;
     use crate::detect::THRESHOLD;
     use proptest::prelude::*;

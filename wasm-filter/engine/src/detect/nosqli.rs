@@ -8,40 +8,24 @@
 
 use std::ops::Range;
 
-use waf_policy::AttackType;
-
-use super::{Fuel, Place, Signs, Stamp, Value};
+use super::{Fuel, Place, Signs, Value};
 use crate::prefilter::{Classes, byte};
 
-/// Declares stamps once: constant, number, name, weight, reason.
-macro_rules! stamps {
-    ($($constant:ident $id:literal $name:literal $weight:literal $reason:literal;)+) => {
-        $(const $constant: Stamp = Stamp {
-            id: $id,
-            attack_type: AttackType::Nosqli,
-            name: $name,
-            reason: $reason,
-            weight: $weight,
-        };)+
-
-        /// Every stamp of this detector.
-        pub static STAMPS: &[Stamp] = &[$($constant),+];
-    };
-}
-
 stamps! {
-    CODE_OPERATOR 8001 "code-operator" 100
-        "The name is an operator by which a document database runs code.";
-    OPERATOR_ON_CREDENTIAL 8002 "operator-on-credential" 100
-        "A query operator stands where a user name, password or token is expected.";
-    OPERATOR 8003 "operator" 50
-        "A query operator is applied to a parameter, as interfaces that offer queries do too.";
-    OPERATOR_OBJECT 8004 "operator-object" 100
-        "The value is a query operator in place of what it should be compared with.";
-    OPERATOR_BREAK_OUT 8005 "operator-break-out" 100
-        "The value ends a string or value and adds an operator to the query around it.";
-    CODE_BREAK_OUT 8006 "code-break-out" 100
-        "The value ends a string or number and continues with statements or fields of a database's expression.";
+    Nosqli {
+        CODE_OPERATOR 8001 "code-operator" 100
+            "The name is an operator by which a document database runs code.";
+        OPERATOR_ON_CREDENTIAL 8002 "operator-on-credential" 100
+            "A query operator stands where a user name, password or token is expected.";
+        OPERATOR 8003 "operator" 50
+            "A query operator is applied to a parameter, as interfaces that offer queries do too.";
+        OPERATOR_OBJECT 8004 "operator-object" 100
+            "The value is a query operator in place of what it should be compared with.";
+        OPERATOR_BREAK_OUT 8005 "operator-break-out" 100
+            "The value ends a string or value and adds an operator to the query around it.";
+        CODE_BREAK_OUT 8006 "code-break-out" 100
+            "The value ends a string or number and continues with statements or fields of a database's expression.";
+    }
 }
 
 /// Longest value that is looked at for text that leaves its string, in bytes. Such text is short; code is not.
@@ -309,6 +293,8 @@ fn word(bytes: &[u8]) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
+    use waf_policy::AttackType;
+
     use super::*;
     use crate::detect::THRESHOLD;
     use proptest::prelude::*;

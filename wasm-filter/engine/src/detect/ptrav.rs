@@ -9,52 +9,36 @@ mod chars;
 mod targets;
 mod walk;
 
-use waf_policy::AttackType;
-
 use self::{
     targets::Weight,
     walk::{Run, Surroundings},
 };
-use super::{Fuel, Place, Signs, Stamp, Value};
+use super::{Fuel, Place, Signs, Value};
 use crate::prefilter::{Classes, byte, pair, word};
 
-/// Declares stamps once: constant, number, name, weight, reason.
-macro_rules! stamps {
-    ($($constant:ident $id:literal $name:literal $weight:literal $reason:literal;)+) => {
-        $(const $constant: Stamp = Stamp {
-            id: $id,
-            attack_type: AttackType::Ptrav,
-            name: $name,
-            reason: $reason,
-            weight: $weight,
-        };)+
-
-        /// Every stamp of this detector.
-        pub static STAMPS: &[Stamp] = &[$($constant),+];
-    };
-}
-
 stamps! {
-    SENSITIVE_FILE 5001 "sensitive-file" 100
-        "The value names a file that the system or the application keeps to itself.";
-    CLIMB_TO_FILE 5002 "climb-to-file" 100
-        "The path climbs out of its folder and names a file that the system or the application keeps to itself.";
-    CLIMB 5003 "climb" 100
-        "The path climbs above its root, which no client does when it follows links.";
-    SHORT_CLIMB 5004 "short-climb" 50
-        "The path steps up in its folder tree, as relative links do too.";
-    DISGUISED_CLIMB 5005 "disguised-climb" 60
-        "A step up is written so that filters overlook it, with encoded, doubled or foreign dots and separators.";
-    NUL_CUT 5006 "nul-cut" 60
-        "A NUL byte cuts the path off, so that an appended extension is lost.";
-    STREAM_WRAPPER 5007 "stream-wrapper" 100
-        "The value is a URL of a scheme by which PHP and Java read local files.";
-    FILE_URL 5008 "file-url" 100
-        "The value is a URL of a local file.";
-    FOREIGN_SHARE 5009 "foreign-share" 100
-        "The value is a network path to a device, an administrative share or a numeric host.";
-    IDLE_SEGMENTS 5010 "idle-segments" 100
-        "The path repeats segments that mean nothing, to overflow or outwit a path check.";
+    Ptrav {
+        SENSITIVE_FILE 5001 "sensitive-file" 100
+            "The value names a file that the system or the application keeps to itself.";
+        CLIMB_TO_FILE 5002 "climb-to-file" 100
+            "The path climbs out of its folder and names a file that the system or the application keeps to itself.";
+        CLIMB 5003 "climb" 100
+            "The path climbs above its root, which no client does when it follows links.";
+        SHORT_CLIMB 5004 "short-climb" 50
+            "The path steps up in its folder tree, as relative links do too.";
+        DISGUISED_CLIMB 5005 "disguised-climb" 60
+            "A step up is written so that filters overlook it, with encoded, doubled or foreign dots and separators.";
+        NUL_CUT 5006 "nul-cut" 60
+            "A NUL byte cuts the path off, so that an appended extension is lost.";
+        STREAM_WRAPPER 5007 "stream-wrapper" 100
+            "The value is a URL of a scheme by which PHP and Java read local files.";
+        FILE_URL 5008 "file-url" 100
+            "The value is a URL of a local file.";
+        FOREIGN_SHARE 5009 "foreign-share" 100
+            "The value is a network path to a device, an administrative share or a numeric host.";
+        IDLE_SEGMENTS 5010 "idle-segments" 100
+            "The path repeats segments that mean nothing, to overflow or outwit a path check.";
+    }
 }
 
 /// Memory reused between values.
@@ -258,6 +242,8 @@ fn is_text(bytes: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use waf_policy::AttackType;
+
     use super::*;
     use crate::detect::THRESHOLD;
     use proptest::prelude::*;

@@ -15,55 +15,39 @@ mod sinks;
 mod vocabulary;
 mod word;
 
-use waf_policy::AttackType;
-
 use self::setting::{Setting, Trust};
-use super::{Fuel, Place, Signs, Stamp, Value};
+use super::{Fuel, Place, Signs, Value};
 use crate::prefilter::{Classes, byte, pair, word as words};
 
-/// Declares stamps once: constant, number, name, weight, reason.
-macro_rules! stamps {
-    ($($constant:ident $id:literal $name:literal $weight:literal $reason:literal;)+) => {
-        $(const $constant: Stamp = Stamp {
-            id: $id,
-            attack_type: AttackType::Rce,
-            name: $name,
-            reason: $reason,
-            weight: $weight,
-        };)+
-
-        /// Every stamp of this detector.
-        pub static STAMPS: &[Stamp] = &[$($constant),+];
-    };
-}
-
 stamps! {
-    COMMAND 3001 "command" 100
-        "The value leaves its place in a command line and runs a shell command of its own.";
-    COMMAND_LIKE 3002 "command-like" 50
-        "The value has a word in the position of a shell command.";
-    DISGUISED_COMMAND 3003 "disguised-command" 100
-        "A shell command is written with quotes, escapes, patterns or expansions that only hide its name.";
-    REMOTE_COMMAND 3004 "remote-command" 100
-        "A command hands a connection or a download to an interpreter.";
-    CODE 3101 "code" 100
-        "The value leaves its place in a program and calls what executes code, commands or files.";
-    CODE_LIKE 3102 "code-like" 50
-        "The value calls a function that executes code, commands or files.";
-    WEB_SHELL 3103 "web-shell" 100
-        "Code executes what the request of its visitor says, as web shells do.";
-    CODE_TAG 3104 "code-tag" 100
-        "The value opens a section of server-side code.";
-    LOOKUP 3201 "jndi-lookup" 100
-        "A Log4j lookup, nested lookups resolved, loads an object from another host (CVE-2021-44228).";
-    FUNCTION_IMPORT 3202 "shellshock" 100
-        "The value defines a shell function as old versions of Bash import it from the environment (CVE-2014-6271).";
-    SERIALISED_OBJECT 3301 "serialised-object" 100
-        "The value is a serialised object whose reader runs code while it reads.";
-    REMOTE_INCLUSION 3401 "remote-inclusion" 100
-        "The value is the URL of a script on another host, ended so that an appended suffix is lost.";
-    EXECUTING_WRAPPER 3402 "executing-wrapper" 100
-        "The value is a URL of a scheme by which PHP runs commands or code from the request.";
+    Rce {
+        COMMAND 3001 "command" 100
+            "The value leaves its place in a command line and runs a shell command of its own.";
+        COMMAND_LIKE 3002 "command-like" 50
+            "The value has a word in the position of a shell command.";
+        DISGUISED_COMMAND 3003 "disguised-command" 100
+            "A shell command is written with quotes, escapes, patterns or expansions that only hide its name.";
+        REMOTE_COMMAND 3004 "remote-command" 100
+            "A command hands a connection or a download to an interpreter.";
+        CODE 3101 "code" 100
+            "The value leaves its place in a program and calls what executes code, commands or files.";
+        CODE_LIKE 3102 "code-like" 50
+            "The value calls a function that executes code, commands or files.";
+        WEB_SHELL 3103 "web-shell" 100
+            "Code executes what the request of its visitor says, as web shells do.";
+        CODE_TAG 3104 "code-tag" 100
+            "The value opens a section of server-side code.";
+        LOOKUP 3201 "jndi-lookup" 100
+            "A Log4j lookup, nested lookups resolved, loads an object from another host (CVE-2021-44228).";
+        FUNCTION_IMPORT 3202 "shellshock" 100
+            "The value defines a shell function as old versions of Bash import it from the environment (CVE-2014-6271).";
+        SERIALISED_OBJECT 3301 "serialised-object" 100
+            "The value is a serialised object whose reader runs code while it reads.";
+        REMOTE_INCLUSION 3401 "remote-inclusion" 100
+            "The value is the URL of a script on another host, ended so that an appended suffix is lost.";
+        EXECUTING_WRAPPER 3402 "executing-wrapper" 100
+            "The value is a URL of a scheme by which PHP runs commands or code from the request.";
+    }
 }
 
 /// Memory reused between values.

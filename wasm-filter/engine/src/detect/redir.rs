@@ -6,36 +6,20 @@
 //! somewhere are judged. Sources: CWE-601, WHATWG URL Standard section 4.4 (tabs and line breaks are removed,
 //! backslashes are slashes, missing and extra slashes are forgiven), RFC 3986 section 3.2.1.
 
-use waf_policy::AttackType;
-
 use super::{Fuel, Place, Signs, Stamp, Value};
 use crate::prefilter::{Classes, byte, pair};
 
-/// Declares stamps once: constant, number, name, weight, reason.
-macro_rules! stamps {
-    ($($constant:ident $id:literal $name:literal $weight:literal $reason:literal;)+) => {
-        $(const $constant: Stamp = Stamp {
-            id: $id,
-            attack_type: AttackType::Redir,
-            name: $name,
-            reason: $reason,
-            weight: $weight,
-        };)+
-
-        /// Every stamp of this detector.
-        pub static STAMPS: &[Stamp] = &[$($constant),+];
-    };
-}
-
 stamps! {
-    HOST_AS_PATH 7001 "host-as-path" 100
-        "The address begins like a path, and browsers take it for another host.";
-    BROKEN_SCHEME 7002 "broken-scheme" 100
-        "The address has a scheme without the two slashes that belong there, which browsers forgive and checks overlook.";
-    HOST_AS_USER 7003 "host-as-user" 100
-        "What looks like the host of the address is a user's name; the host follows after `@`.";
-    ODD_HOST 7004 "odd-host" 100
-        "The host of the address has a backslash or another character by which checks and browsers cut it differently.";
+    Redir {
+        HOST_AS_PATH 7001 "host-as-path" 100
+            "The address begins like a path, and browsers take it for another host.";
+        BROKEN_SCHEME 7002 "broken-scheme" 100
+            "The address has a scheme without the two slashes that belong there, which browsers forgive and checks overlook.";
+        HOST_AS_USER 7003 "host-as-user" 100
+            "What looks like the host of the address is a user's name; the host follows after `@`.";
+        ODD_HOST 7004 "odd-host" 100
+            "The host of the address has a backslash or another character by which checks and browsers cut it differently.";
+    }
 }
 
 /// Longest address judged, in bytes. Tricks stand at the beginning.
@@ -262,6 +246,8 @@ fn odd_authority(rest: &[u8]) -> Option<&'static Stamp> {
 
 #[cfg(test)]
 mod tests {
+    use waf_policy::AttackType;
+
     use super::*;
     use crate::detect::THRESHOLD;
     use proptest::prelude::*;

@@ -4,34 +4,18 @@
 //! server answers what does not exist. Their names anywhere else are only spoken of. Crawlers, monitors and libraries
 //! are no such tools. Sources: the tools' documentation and source of their defaults.
 
-use waf_policy::AttackType;
-
-use super::{Fuel, Place, Signs, Stamp, Value};
+use super::{Fuel, Place, Signs, Value};
 use crate::prefilter::{Classes, word};
 
-/// Declares stamps once: constant, number, name, weight, reason.
-macro_rules! stamps {
-    ($($constant:ident $id:literal $name:literal $weight:literal $reason:literal;)+) => {
-        $(const $constant: Stamp = Stamp {
-            id: $id,
-            attack_type: AttackType::Scanner,
-            name: $name,
-            reason: $reason,
-            weight: $weight,
-        };)+
-
-        /// Every stamp of this detector.
-        pub static STAMPS: &[Stamp] = &[$($constant),+];
-    };
-}
-
 stamps! {
-    TOOL_AGENT 14001 "tool-agent" 100
-        "The client names itself as a tool that looks for weaknesses.";
-    TOOL_HEADER 14002 "tool-header" 100
-        "The request has a header field that only a tool that looks for weaknesses sends.";
-    TOOL_PROBE 14003 "tool-probe" 100
-        "The path is one that a tool invents to learn how the server answers.";
+    Scanner {
+        TOOL_AGENT 14001 "tool-agent" 100
+            "The client names itself as a tool that looks for weaknesses.";
+        TOOL_HEADER 14002 "tool-header" 100
+            "The request has a header field that only a tool that looks for weaknesses sends.";
+        TOOL_PROBE 14003 "tool-probe" 100
+            "The path is one that a tool invents to learn how the server answers.";
+    }
 }
 
 /// Names of tools as they stand in `User-Agent`, lower case. Names that are also ordinary words or products are absent.
@@ -177,6 +161,8 @@ fn begins_with(text: &[u8], known: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use waf_policy::AttackType;
+
     use super::*;
     use proptest::prelude::*;
 

@@ -7,32 +7,16 @@
 
 use std::ops::Range;
 
-use waf_policy::AttackType;
-
-use super::{Fuel, Place, Signs, Stamp, Value};
+use super::{Fuel, Place, Signs, Value};
 use crate::prefilter::{Classes, byte};
 
-/// Declares stamps once: constant, number, name, weight, reason.
-macro_rules! stamps {
-    ($($constant:ident $id:literal $name:literal $weight:literal $reason:literal;)+) => {
-        $(const $constant: Stamp = Stamp {
-            id: $id,
-            attack_type: AttackType::Ssi,
-            name: $name,
-            reason: $reason,
-            weight: $weight,
-        };)+
-
-        /// Every stamp of this detector.
-        pub static STAMPS: &[Stamp] = &[$($constant),+];
-    };
-}
-
 stamps! {
-    DIRECTIVE 25001 "ssi-directive" 100
-        "The value holds a server-side include directive, which a server that parses the page would carry out.";
-    ESI_ELEMENT 25002 "esi-element" 100
-        "The value holds an edge-side include element, which a cache in front of the server would carry out.";
+    Ssi {
+        DIRECTIVE 25001 "ssi-directive" 100
+            "The value holds a server-side include directive, which a server that parses the page would carry out.";
+        ESI_ELEMENT 25002 "esi-element" 100
+            "The value holds an edge-side include element, which a cache in front of the server would carry out.";
+    }
 }
 
 /// Whether a value of these classes can carry a sign. Never false when [`scan`] would report one.
@@ -137,6 +121,8 @@ fn split_name(bytes: &[u8]) -> (&[u8], &[u8]) {
 
 #[cfg(test)]
 mod tests {
+    use waf_policy::AttackType;
+
     use super::*;
     use crate::detect::THRESHOLD;
     use proptest::prelude::*;

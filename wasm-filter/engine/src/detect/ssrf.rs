@@ -8,43 +8,27 @@
 
 mod host;
 
-use waf_policy::AttackType;
-
 use self::host::{Spelling, Target};
 use super::{Fuel, Place, Signs, Stamp, Value};
 use crate::prefilter::{Classes, byte};
 
-/// Declares stamps once: constant, number, name, weight, reason.
-macro_rules! stamps {
-    ($($constant:ident $id:literal $name:literal $weight:literal $reason:literal;)+) => {
-        $(const $constant: Stamp = Stamp {
-            id: $id,
-            attack_type: AttackType::Ssrf,
-            name: $name,
-            reason: $reason,
-            weight: $weight,
-        };)+
-
-        /// Every stamp of this detector.
-        pub static STAMPS: &[Stamp] = &[$($constant),+];
-    };
-}
-
 stamps! {
-    METADATA_SERVICE 19001 "metadata-service" 100
-        "The value is a URL of the service that tells a virtual machine its own credentials.";
-    DISGUISED_ADDRESS 19002 "disguised-address" 100
-        "The value is a URL of an internal address, spelled so that filters do not recognise it.";
-    INTERNAL_SERVICE 19003 "internal-service" 100
-        "The value is a URL of a service that only runs inside of a network.";
-    INTERNAL_HOST 19004 "internal-host" 50
-        "The value is a URL of the local machine or network, as developers use too.";
-    INTERNAL_SCHEME 19005 "internal-scheme" 100
-        "The value is a URL of a scheme by which servers can be made to talk to other services.";
-    UNUSUAL_SCHEME 19006 "unusual-scheme" 50
-        "The value is a URL of a scheme that web pages do not use.";
-    CALLBACK_HOST 19007 "callback-host" 100
-        "The value is a URL of a host that exists to see which servers can be made to call it.";
+    Ssrf {
+        METADATA_SERVICE 19001 "metadata-service" 100
+            "The value is a URL of the service that tells a virtual machine its own credentials.";
+        DISGUISED_ADDRESS 19002 "disguised-address" 100
+            "The value is a URL of an internal address, spelled so that filters do not recognise it.";
+        INTERNAL_SERVICE 19003 "internal-service" 100
+            "The value is a URL of a service that only runs inside of a network.";
+        INTERNAL_HOST 19004 "internal-host" 50
+            "The value is a URL of the local machine or network, as developers use too.";
+        INTERNAL_SCHEME 19005 "internal-scheme" 100
+            "The value is a URL of a scheme by which servers can be made to talk to other services.";
+        UNUSUAL_SCHEME 19006 "unusual-scheme" 50
+            "The value is a URL of a scheme that web pages do not use.";
+        CALLBACK_HOST 19007 "callback-host" 100
+            "The value is a URL of a host that exists to see which servers can be made to call it.";
+    }
 }
 
 /// Longest URL judged, in bytes.
@@ -255,6 +239,8 @@ fn is_service(url: &Url<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use waf_policy::AttackType;
+
     use super::*;
     use crate::detect::THRESHOLD;
     use proptest::prelude::*;

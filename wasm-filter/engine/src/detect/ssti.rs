@@ -11,39 +11,23 @@ mod probe;
 
 use std::ops::Range;
 
-use waf_policy::AttackType;
-
 use self::{expression::Kind, names::Reach};
 use super::{Fuel, Place, Signs, Stamp, Value};
 use crate::prefilter::{Classes, byte};
 
-/// Declares stamps once: constant, number, name, weight, reason.
-macro_rules! stamps {
-    ($($constant:ident $id:literal $name:literal $weight:literal $reason:literal;)+) => {
-        $(const $constant: Stamp = Stamp {
-            id: $id,
-            attack_type: AttackType::Ssti,
-            name: $name,
-            reason: $reason,
-            weight: $weight,
-        };)+
-
-        /// Every stamp of this detector.
-        pub static STAMPS: &[Stamp] = &[$($constant),+];
-    };
-}
-
 stamps! {
-    PROBE 27001 "template-probe" 100
-        "A template expression computes with literals alone, which only shows whether templates are evaluated.";
-    WALK 27002 "template-walk" 100
-        "A template expression walks from an object to its class, its module or the system.";
-    DISCLOSURE 27003 "template-disclosure" 100
-        "A template expression asks for settings or the inner state of the template engine.";
-    DIRECTIVE 27004 "template-directive" 100
-        "The value is a template directive that assigns a variable or runs code.";
-    POLYGLOT 27005 "template-polyglot" 100
-        "The value opens templates of several languages at once, to provoke an error.";
+    Ssti {
+        PROBE 27001 "template-probe" 100
+            "A template expression computes with literals alone, which only shows whether templates are evaluated.";
+        WALK 27002 "template-walk" 100
+            "A template expression walks from an object to its class, its module or the system.";
+        DISCLOSURE 27003 "template-disclosure" 100
+            "A template expression asks for settings or the inner state of the template engine.";
+        DIRECTIVE 27004 "template-directive" 100
+            "The value is a template directive that assigns a variable or runs code.";
+        POLYGLOT 27005 "template-polyglot" 100
+            "The value opens templates of several languages at once, to provoke an error.";
+    }
 }
 
 /// Whether a value of these classes can carry a sign. Never false when [`scan`] would report one.
@@ -135,6 +119,8 @@ fn n_words(bytes: &[u8], limit: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use waf_policy::AttackType;
+
     use super::*;
     use crate::detect::THRESHOLD;
     use proptest::prelude::*;

@@ -26,11 +26,10 @@ use self::{
     html::Tags,
     survey::{Fences, Setting},
 };
-use super::{Fuel, Signs, Stamp, Value};
+use super::{Fuel, Signs, Value};
 use crate::prefilter::{Classes, byte, pair};
 
-/// Every stamp of this detector.
-pub static STAMPS: &[Stamp] = stamp::ALL;
+pub use self::stamp::STAMPS;
 
 /// Longest `data:` URL taken for a link rather than for a file, in bytes.
 const MAX_LINK_BYTES: usize = 512;

@@ -9,45 +9,31 @@ mod bomb;
 mod dtd;
 mod reach;
 
-use waf_policy::AttackType;
-
 use self::{bomb::Entities, dtd::Reader};
-use super::{Fuel, Place, Signs, Stamp, Value};
+use super::{Fuel, Place, Signs, Value};
 use crate::prefilter::{Classes, byte, pair};
 
-/// Declares stamps once: constant, attack type, number, name, weight, reason.
-macro_rules! stamps {
-    ($($constant:ident $attack_type:ident $id:literal $name:literal $weight:literal $reason:literal;)+) => {
-        $(const $constant: Stamp = Stamp {
-            id: $id,
-            attack_type: AttackType::$attack_type,
-            name: $name,
-            reason: $reason,
-            weight: $weight,
-        };)+
-
-        /// Every stamp of this detector.
-        pub static STAMPS: &[Stamp] = &[$($constant),+];
-    };
-}
-
 stamps! {
-    EXTERNAL_ENTITY Xxe 4101 "external-entity" 100
-        "The XML document declares an entity whose content is fetched from a file or another host.";
-    RELATIVE_ENTITY Xxe 4102 "relative-entity" 60
-        "The XML document declares an entity whose content is fetched from beside it, as books in parts do too.";
-    EXTERNAL_SUBSET Xxe 4103 "external-subset" 100
-        "The XML document takes its declarations from a file or from a host that publishes no known document type.";
-    NESTED_DECLARATION Xxe 4104 "nested-declaration" 100
-        "An XML entity holds the declaration of another, which smuggles content of files into requests.";
-    INCLUSION Xxe 4105 "inclusion" 100
-        "The XML document includes a file or a foreign resource by XInclude.";
-    HIDDEN_ENCODING Xxe 4106 "hidden-encoding" 100
-        "The XML document is written in an encoding that hides its declarations from filters.";
-    HIDDEN_REFERENCE Xxe 4107 "hidden-reference" 100
-        "An XML parameter entity holds an encoded reference to another, which only declarations built to be re-read need.";
-    ENTITY_BOMB DataBomb 30001 "entity-bomb" 100
-        "XML entities refer to each other so often that their expansion exhausts memory or time.";
+    Xxe {
+        EXTERNAL_ENTITY 4101 "external-entity" 100
+            "The XML document declares an entity whose content is fetched from a file or another host.";
+        RELATIVE_ENTITY 4102 "relative-entity" 60
+            "The XML document declares an entity whose content is fetched from beside it, as books in parts do too.";
+        EXTERNAL_SUBSET 4103 "external-subset" 100
+            "The XML document takes its declarations from a file or from a host that publishes no known document type.";
+        NESTED_DECLARATION 4104 "nested-declaration" 100
+            "An XML entity holds the declaration of another, which smuggles content of files into requests.";
+        INCLUSION 4105 "inclusion" 100
+            "The XML document includes a file or a foreign resource by XInclude.";
+        HIDDEN_ENCODING 4106 "hidden-encoding" 100
+            "The XML document is written in an encoding that hides its declarations from filters.";
+        HIDDEN_REFERENCE 4107 "hidden-reference" 100
+            "An XML parameter entity holds an encoded reference to another, which only declarations built to be re-read need.";
+    }
+    DataBomb {
+        ENTITY_BOMB 30001 "entity-bomb" 100
+            "XML entities refer to each other so often that their expansion exhausts memory or time.";
+    }
 }
 
 /// Memory reused between values.
@@ -118,6 +104,8 @@ fn is_markup(bytes: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use waf_policy::AttackType;
+
     use super::*;
     use crate::detect::THRESHOLD;
     use proptest::prelude::*;

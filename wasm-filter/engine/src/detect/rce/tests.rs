@@ -1,3 +1,5 @@
+use waf_policy::AttackType;
+
 use proptest::prelude::*;
 
 use super::*;
