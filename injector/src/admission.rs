@@ -13,6 +13,7 @@ use serde_json::Value;
 use tracing::{info, warn};
 
 use crate::{
+    cluster::Cluster,
     inject::{Denied, Outcome, Untouched, inject},
     settings::Settings,
 };
@@ -54,7 +55,7 @@ pub struct Malformed(String);
 /// Answers the review in `body`.
 ///
 /// Errors: the body has no request id. Everything else is answered with a review, if need be a denial.
-pub fn answer(body: &[u8], settings: &Settings) -> Result<Answer, Malformed> {
+pub fn answer(body: &[u8], settings: &Settings, cluster: Cluster) -> Result<Answer, Malformed> {
     let document: Value = serde_json::from_slice(body).map_err(|error| Malformed(error.to_string()))?;
     let uid = document
         .pointer("/request/uid")
@@ -66,7 +67,7 @@ pub fn answer(body: &[u8], settings: &Settings) -> Result<Answer, Malformed> {
     // The pod is taken from the document as it came: the typed request keeps only what this program knows.
     let pod = document.pointer("/request/object").unwrap_or(&Value::Null);
     let (response, decision) = match read_request(&document) {
-        Ok(request) => decide(&request, pod, settings),
+        Ok(request) => decide(&request, pod, settings, cluster),
         Err(reason) => {
             warn!(uid, reason, "Malformed admission review.");
             let mut response = AdmissionResponse::invalid(reason);
@@ -107,6 +108,7 @@ fn decide(
     request: &AdmissionRequest<DynamicObject>,
     pod: &Value,
     settings: &Settings,
+    cluster: Cluster,
 ) -> (AdmissionResponse, Decision) {
     let allowed = AdmissionResponse::from(request);
     let namespace = request.namespace.as_deref().unwrap_or_default();
@@ -114,7 +116,7 @@ fn decide(
     if request.operation != Operation::Create || request.kind.kind != "Pod" {
         return (allowed, Decision::NotAPod);
     }
-    match inject(pod, settings) {
+    match inject(pod, settings, cluster) {
         Ok(Outcome::Untouched(why)) => {
             info!(namespace, name, ?why, "Left alone.");
             let decision = match why {

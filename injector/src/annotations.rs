@@ -30,6 +30,8 @@ pub struct Annotations {
     pub listen_port: Option<NonZeroU16>,
     /// `sidecar-injection-iptables-enable`.
     pub iptables_enable: Option<bool>,
+    /// `sidecar-injection-native-enable`.
+    pub native_enable: Option<bool>,
 }
 
 /// A value that an annotation does not allow.
@@ -76,6 +78,10 @@ impl Annotations {
                 "sidecar-injection-iptables-enable" => value
                     .parse()
                     .map(|enable| read.iptables_enable = Some(enable))
+                    .map_err(|_| mistake("true, false")),
+                "sidecar-injection-native-enable" => value
+                    .parse()
+                    .map(|enable| read.native_enable = Some(enable))
                     .map_err(|_| mistake("true, false")),
                 // A leftover of a copied manifest; injection writes its own.
                 written::STATUS | written::BOOTSTRAP | written::FILTER_CONFIG => Ok(()),
@@ -154,7 +160,7 @@ mod tests {
                 ("", ""),
             ],
             expect![
-                "Annotations { mode: None, application: None, application_port: None, listen_port: None, iptables_enable: None }"
+                "Annotations { mode: None, application: None, application_port: None, listen_port: None, iptables_enable: None, native_enable: None }"
             ],
         );
     }
@@ -170,7 +176,7 @@ mod tests {
                 ("sidecar.wallarm.io/sidecar-injection-iptables-enable", "false"),
             ],
             expect![
-                "Annotations { mode: Some(Block), application: Some(Application(7)), application_port: Some(8080), listen_port: Some(26002), iptables_enable: Some(false) }"
+                "Annotations { mode: Some(Block), application: Some(Application(7)), application_port: Some(8080), listen_port: Some(26002), iptables_enable: Some(false), native_enable: None }"
             ],
         );
     }
@@ -199,7 +205,7 @@ mod tests {
         check(
             &[("sidecar.wallarm.io/nginx-listen-port", "26002")],
             expect![[r#"
-            Annotations { mode: None, application: None, application_port: None, listen_port: Some(26002), iptables_enable: None }
+            Annotations { mode: None, application: None, application_port: None, listen_port: Some(26002), iptables_enable: None, native_enable: None }
             annotation sidecar.wallarm.io/nginx-listen-port is outdated: use sidecar.wallarm.io/proxy-listen-port"#]],
         );
         let both = |older| {
@@ -211,7 +217,7 @@ mod tests {
         check(
             &both("26002"),
             expect![[r#"
-            Annotations { mode: None, application: None, application_port: None, listen_port: Some(26002), iptables_enable: None }
+            Annotations { mode: None, application: None, application_port: None, listen_port: Some(26002), iptables_enable: None, native_enable: None }
             annotation sidecar.wallarm.io/nginx-listen-port is outdated: use sidecar.wallarm.io/proxy-listen-port"#]],
         );
         check(
@@ -227,7 +233,7 @@ mod tests {
         check(
             &[("sidecar.wallarm.io/wallarm-mod", "block")],
             expect![[r#"
-            Annotations { mode: None, application: None, application_port: None, listen_port: None, iptables_enable: None }
+            Annotations { mode: None, application: None, application_port: None, listen_port: None, iptables_enable: None, native_enable: None }
             annotation sidecar.wallarm.io/wallarm-mod is unknown and has no effect"#]],
         );
     }

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing::Level;
 
 use crate::{
+    cluster::Cluster,
     render::{Format, RenderError, render},
     settings::Settings,
 };
@@ -60,10 +61,17 @@ pub struct Render {
     /// Settings, YAML. Without: the defaults.
     #[arg(long, env = "CONFIG")]
     pub config: Option<PathBuf>,
+    /// Version of the cluster that the manifest is for, such as 1.31. Without: one that is still maintained.
+    #[arg(long)]
+    pub kube_version: Option<KubeVersion>,
     /// Output format.
     #[arg(long, short, value_enum, default_value_t)]
     pub output: Format,
 }
+
+/// What a cluster of a given version can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KubeVersion(pub Cluster);
 
 /// An address to listen on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,7 +116,13 @@ impl Render {
     ///
     /// Errors: [`RenderError`] for pods that cannot be injected, anything else for unusable input.
     pub fn run(self) -> anyhow::Result<(String, Vec<String>)> {
-        let Render { file, config, output } = self;
+        let Render {
+            file,
+            config,
+            kube_version,
+            output,
+        } = self;
+        let cluster = kube_version.map_or_else(Cluster::default, |version| version.0);
         let settings = config.as_ref().map(read_settings).transpose()?.unwrap_or_default();
         let manifest = if file.as_os_str() == "-" {
             std::io::read_to_string(std::io::stdin())
@@ -116,11 +130,31 @@ impl Render {
             fs::read_to_string(&file)
         };
         let manifest = manifest.with_context(|| format!("reading manifest {}", file.display()))?;
-        let rendered = render(&manifest, &settings).map_err(|error| match error {
+        let rendered = render(&manifest, &settings, cluster).map_err(|error| match error {
             RenderError::Syntax { .. } => anyhow::Error::new(error).context(format!("in {}", file.display())),
             RenderError::Denied(_) => error.into(),
         })?;
         Ok((rendered.to_text(output), rendered.warnings))
+    }
+}
+
+// === impl KubeVersion ===
+
+impl FromStr for KubeVersion {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> anyhow::Result<Self> {
+        let version = text.strip_prefix('v').unwrap_or(text);
+        match version.split_once('.') {
+            Some((major, minor))
+                if [major, minor]
+                    .iter()
+                    .all(|part| part.starts_with(|c: char| c.is_ascii_digit())) =>
+            {
+                Ok(KubeVersion(Cluster::of_version(major, minor)))
+            }
+            _ => bail!("{text:?} is not a version of Kubernetes such as 1.31"),
+        }
     }
 }
 

@@ -2,8 +2,6 @@
 //!
 //! Pure: the same pod and settings give the same answer. Idempotent: an injected pod is left as it is.
 
-mod plan;
-
 mod patch;
 
 use json_patch::Patch;
@@ -11,8 +9,7 @@ use k8s_openapi::api::core::v1::PodTemplateSpec;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-pub(crate) use self::plan::Plan;
-use crate::{annotations::written, settings::Settings, sidecar};
+use crate::{annotations::written, cluster::Cluster, names, plan::Plan, settings::Settings, sidecar};
 
 /// Label that asks for injection, with the value `enabled`.
 pub const LABEL: &str = "wallarm-sidecar";
@@ -69,7 +66,7 @@ struct Status {
 /// Decides about one pod, or one pod template: any object with `metadata` and `spec` of a pod.
 ///
 /// Errors: the pod is labelled but cannot be protected. The reasons name what to change.
-pub fn inject(pod: &Value, settings: &Settings) -> Result<Outcome, Denied> {
+pub fn inject(pod: &Value, settings: &Settings, cluster: Cluster) -> Result<Outcome, Denied> {
     let label = pod.pointer("/metadata/labels").and_then(|labels| labels.get(LABEL));
     if label.and_then(Value::as_str) != Some("enabled") {
         return Ok(Outcome::Untouched(Untouched::NotLabelled));
@@ -80,7 +77,7 @@ pub fn inject(pod: &Value, settings: &Settings) -> Result<Outcome, Denied> {
     if is_injected(&template, settings) {
         return Ok(Outcome::Untouched(Untouched::AlreadyInjected));
     }
-    let plan = Plan::new(&template, settings).map_err(|reasons| Denied { reasons })?;
+    let plan = Plan::new(&template, settings, cluster).map_err(|reasons| Denied { reasons })?;
 
     let bootstrap = envoy::bootstrap(&plan.sidecar).to_json();
     let filter_config = envoy::filter_config(&plan.sidecar).to_json();
@@ -114,8 +111,8 @@ fn is_injected(template: &PodTemplateSpec, settings: &Settings) -> bool {
     let containers = template
         .spec
         .iter()
-        .flat_map(|spec| spec.init_containers.iter().flatten());
-    is_marked && containers.into_iter().any(|container| container.name == sidecar::PROXY)
+        .flat_map(|spec| spec.init_containers.iter().flatten().chain(&spec.containers));
+    is_marked && containers.into_iter().any(|container| container.name == names::PROXY)
 }
 
 /// 64 bits of SHA-256, enough to tell two configurations of one cluster apart.

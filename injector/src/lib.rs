@@ -10,9 +10,15 @@ pub mod settings;
 
 pub mod annotations;
 
-pub mod inject;
+pub mod cluster;
 
-pub mod sidecar;
+pub mod names;
+
+mod plan;
+
+mod sidecar;
+
+pub mod inject;
 
 pub mod render;
 

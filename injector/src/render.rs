@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
+    cluster::Cluster,
     inject::{Denied, Outcome, inject},
     settings::Settings,
     yaml::to_yaml,
@@ -48,7 +49,7 @@ pub enum RenderError {
 }
 
 /// Injects every pod and pod template of a manifest of one or more YAML documents. Everything else stays as it is.
-pub fn render(manifest: &str, settings: &Settings) -> Result<Rendered, RenderError> {
+pub fn render(manifest: &str, settings: &Settings, cluster: Cluster) -> Result<Rendered, RenderError> {
     let mut rendered = Rendered {
         objects: Vec::new(),
         warnings: Vec::new(),
@@ -66,7 +67,7 @@ pub fn render(manifest: &str, settings: &Settings) -> Result<Rendered, RenderErr
             Value::Object(_) => {}
             _ => return Err(syntax("not a Kubernetes object".to_owned())),
         }
-        inject_object(&mut object, settings, 0, &mut rendered.warnings, &mut denials);
+        inject_object(&mut object, settings, cluster, 0, &mut rendered.warnings, &mut denials);
         rendered.objects.push(object);
     }
     if denials.is_empty() {
@@ -79,6 +80,7 @@ pub fn render(manifest: &str, settings: &Settings) -> Result<Rendered, RenderErr
 fn inject_object(
     object: &mut Value,
     settings: &Settings,
+    cluster: Cluster,
     depth: usize,
     warnings: &mut Vec<String>,
     denials: &mut Vec<(String, Denied)>,
@@ -95,7 +97,7 @@ fn inject_object(
                 .into_iter()
                 .flatten()
             {
-                inject_object(item, settings, depth + 1, warnings, denials);
+                inject_object(item, settings, cluster, depth + 1, warnings, denials);
             }
             return;
         }
@@ -104,7 +106,7 @@ fn inject_object(
     let Some(pod) = object.pointer_mut(template) else {
         return;
     };
-    match inject(pod, settings) {
+    match inject(pod, settings, cluster) {
         Ok(Outcome::Untouched(_)) => {}
         Ok(Outcome::Injected(injection)) => {
             if let Err(error) = json_patch::patch(pod, &injection.patch) {

@@ -39,6 +39,30 @@ pub struct InjectionStrategy {
     /// Whether an init container redirects the application's port to the sidecar. Without it a Service must name the
     /// container port `proxy`.
     pub iptables_enable: bool,
+    /// How the sidecar runs along with the application.
+    pub native_sidecar: NativeSidecar,
+}
+
+/// `injectionStrategy.nativeSidecar`: whether the sidecar is an init container that keeps running. It then starts before
+/// the application, ends after it, and does not keep a Job from completing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Written")]
+pub enum NativeSidecar {
+    /// `auto`: where the cluster can, that is from Kubernetes 1.29 on.
+    #[default]
+    Auto,
+    /// `true`.
+    Always,
+    /// `false`: one more container like those of the application.
+    Never,
+}
+
+/// A truth value or a word. YAML 1.1, which Helm reads, takes `on` and `off` for truth values.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Flag(bool),
+    Word(String),
 }
 
 /// `nginx`.
@@ -270,7 +294,10 @@ impl Default for Settings {
 
 impl Default for InjectionStrategy {
     fn default() -> Self {
-        InjectionStrategy { iptables_enable: true }
+        InjectionStrategy {
+            iptables_enable: true,
+            native_sidecar: NativeSidecar::default(),
+        }
     }
 }
 
@@ -380,6 +407,21 @@ const fn port(number: u16) -> NonZeroU16 {
 fn quantities(pairs: &[(&str, &str)]) -> BTreeMap<String, Quantity> {
     let own = |(name, amount): &(&str, &str)| ((*name).to_owned(), Quantity((*amount).to_owned()));
     pairs.iter().map(own).collect()
+}
+
+// === impl NativeSidecar ===
+
+impl TryFrom<Written> for NativeSidecar {
+    type Error = String;
+
+    fn try_from(written: Written) -> Result<Self, String> {
+        match written {
+            Written::Flag(true) => Ok(NativeSidecar::Always),
+            Written::Flag(false) => Ok(NativeSidecar::Never),
+            Written::Word(word) if word == "auto" => Ok(NativeSidecar::Auto),
+            Written::Word(word) => Err(format!("{word:?} is not one of auto, true, false")),
+        }
+    }
 }
 
 // === impl Image ===

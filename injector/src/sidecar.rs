@@ -15,24 +15,10 @@ use serde_json::Value;
 
 use crate::{
     annotations::written,
-    inject::Plan,
+    names::{CONFIG_VOLUME, IPTABLES, PROXY, RUN_VOLUME},
+    plan::Plan,
     settings::{self, Settings},
 };
-
-/// Name of the container that runs Envoy.
-pub const PROXY: &str = "sidecar-proxy";
-
-/// Name of the container that redirects the application's port.
-pub const IPTABLES: &str = "sidecar-init-iptables";
-
-/// Name of the volume that shows annotations as files.
-pub const CONFIG_VOLUME: &str = "wallarm-config";
-
-/// Name of the volume of the admin socket.
-pub const RUN_VOLUME: &str = "wallarm-run";
-
-/// Every name that the sidecar takes within a pod.
-pub const NAMES: [&str; 4] = [PROXY, IPTABLES, CONFIG_VOLUME, RUN_VOLUME];
 
 /// User and group of Envoy, the same in the image.
 const UID: i64 = 65532;
@@ -55,31 +41,37 @@ fi
 #[derive(Clone, Debug)]
 pub(crate) struct Parts {
     pub(crate) init_containers: Vec<Value>,
+    pub(crate) containers: Vec<Value>,
     pub(crate) volumes: Vec<Value>,
 }
 
 impl fmt::Display for Parts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let all = self.init_containers.iter().chain(&self.volumes);
+        let all = self.init_containers.iter().chain(&self.containers).chain(&self.volumes);
         all.into_iter().try_for_each(|part| write!(f, "{part}"))
     }
 }
 
 pub(crate) fn parts(plan: &Plan, settings: &Settings) -> Result<Parts, serde_json::Error> {
     let redirect = plan.redirect.then(|| redirect_container(plan, settings));
-    let containers = redirect.into_iter().chain([proxy_container(plan, settings)]);
-    let volumes = [config_volume(settings), run_volume()];
+    let proxy = proxy_container(plan, settings);
+    let (init, running) = if plan.native {
+        (Some(proxy), None)
+    } else {
+        (None, Some(proxy))
+    };
     Ok(Parts {
-        init_containers: containers.map(serde_json::to_value).collect::<Result<_, _>>()?,
-        volumes: volumes
-            .into_iter()
-            .map(serde_json::to_value)
-            .collect::<Result<_, _>>()?,
+        init_containers: to_json(redirect.into_iter().chain(init))?,
+        containers: to_json(running)?,
+        volumes: to_json([config_volume(settings), run_volume()])?,
     })
 }
 
-/// Envoy, as a native sidecar: an init container that keeps running starts before the application, ends after it, and
-/// does not keep a Job from completing.
+fn to_json<T: serde::Serialize>(items: impl IntoIterator<Item = T>) -> Result<Vec<Value>, serde_json::Error> {
+    items.into_iter().map(serde_json::to_value).collect()
+}
+
+/// Envoy.
 fn proxy_container(plan: &Plan, settings: &Settings) -> Container {
     let paths = &plan.sidecar.paths;
     let args = [
@@ -106,7 +98,8 @@ fn proxy_container(plan: &Plan, settings: &Settings) -> Container {
     };
     Container {
         name: PROXY.to_owned(),
-        restart_policy: Some("Always".to_owned()),
+        // What makes an init container a native sidecar.
+        restart_policy: plan.native.then(|| "Always".to_owned()),
         command: Some(vec![settings.sidecar.paths.envoy.clone()]),
         args: Some(args.map(str::to_owned).into()),
         env: Some(vec![

@@ -39,7 +39,7 @@ fn pod(annotations: Value) -> Value {
 }
 
 fn answered(review: &Value) -> (Value, Decision) {
-    let answer = answer(review.to_string().as_bytes(), &Settings::default()).unwrap();
+    let answer = answer(review.to_string().as_bytes(), &Settings::default(), Cluster::default()).unwrap();
     (answer.review, answer.decision)
 }
 
@@ -159,9 +159,12 @@ fn malformed_reviews_without_an_id_are_errors() {
         "\u{0}",
         &deep,
     ] {
-        assert!(answer(body.as_bytes(), &Settings::default()).is_err(), "{body:.20}");
+        assert!(
+            answer(body.as_bytes(), &Settings::default(), Cluster::default()).is_err(),
+            "{body:.20}"
+        );
     }
-    assert!(answer(b"\xff\xfe", &Settings::default()).is_err());
+    assert!(answer(b"\xff\xfe", &Settings::default(), Cluster::default()).is_err());
 }
 
 /// Somewhere in `value`, chosen by `path`, puts `other`.
@@ -197,7 +200,7 @@ proptest! {
     ) {
         let mut review = review(pod(json!({"sidecar.wallarm.io/wallarm-mode": "block"})));
         disturb(&mut review, &path, other);
-        match answer(review.to_string().as_bytes(), &Settings::default()) {
+        match answer(review.to_string().as_bytes(), &Settings::default(), Cluster::default()) {
             Ok(answer) => {
                 let response = &answer.review["response"];
                 prop_assert_eq!(&response["uid"], &review["request"]["uid"]);
@@ -211,6 +214,6 @@ proptest! {
 
     #[test]
     fn any_bytes_are_survived(body in proptest::collection::vec(any::<u8>(), 0..64)) {
-        prop_assert!(answer(&body, &Settings::default()).is_err());
+        prop_assert!(answer(&body, &Settings::default(), Cluster::default()).is_err());
     }
 }

@@ -5,10 +5,11 @@ use serde_json::{Map, Value};
 
 use crate::sidecar::Parts;
 
-/// Adds `parts` and `annotations` to `pod`: init containers first, then volumes, then annotations.
+/// Adds `parts` and `annotations` to `pod`: init containers first, then containers, volumes and annotations.
 pub(super) fn patch(pod: &Value, parts: Parts, annotations: Vec<(String, String)>) -> Patch {
     let Parts {
         init_containers,
+        containers,
         volumes,
     } = parts;
     let mut operations = Vec::new();
@@ -20,6 +21,10 @@ pub(super) fn patch(pod: &Value, parts: Parts, annotations: Vec<(String, String)
         init_containers,
         |idx| idx.to_string(),
     );
+    // Behind the pod's own: the first container is the one that kubectl shows the log of.
+    add_items(&mut operations, pod, &["spec", "containers"], containers, |_| {
+        "-".to_owned()
+    });
     add_items(&mut operations, pod, &["spec", "volumes"], volumes, |_| "-".to_owned());
     add_members(&mut operations, pod, &["metadata", "annotations"], annotations);
     Patch(operations)
@@ -33,6 +38,9 @@ fn add_items(
     items: Vec<Value>,
     position: impl Fn(usize) -> String,
 ) {
+    if items.is_empty() {
+        return;
+    }
     let path = PointerBuf::from_tokens(path.iter().copied());
     if matches!(path.resolve(pod), Ok(Value::Array(present)) if !present.is_empty()) {
         for (idx, value) in items.into_iter().enumerate() {

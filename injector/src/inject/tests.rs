@@ -29,7 +29,7 @@ fn annotated(key: &str, value: &str) -> Value {
 }
 
 fn inject_default(pod: &Value) -> Result<Outcome, Denied> {
-    inject(pod, &Settings::default())
+    inject(pod, &Settings::default(), Cluster::default())
 }
 
 fn injection(pod: &Value) -> Injection {
@@ -47,7 +47,9 @@ fn injected(pod: &Value) -> Value {
 
 fn sidecar_of(pod: &Value) -> envoy::Sidecar {
     let template = serde_json::from_value(pod.clone()).unwrap();
-    Plan::new(&template, &Settings::default()).unwrap().sidecar
+    Plan::new(&template, &Settings::default(), Cluster::default())
+        .unwrap()
+        .sidecar
 }
 
 /// The operations of the patch, without the long values.
@@ -180,6 +182,35 @@ fn second_pass_changes_nothing() {
 }
 
 #[test]
+fn older_clusters_get_a_container_of_the_common_kind() {
+    let old = Cluster::of_version("1", "28");
+    let names = |pod: &Value, cluster| {
+        let Ok(Outcome::Injected(injection)) = inject(pod, &Settings::default(), cluster) else {
+            panic!("not injected");
+        };
+        let mut after = pod.clone();
+        json_patch::patch(&mut after, &injection.patch).unwrap();
+        let twice = inject(&after, &Settings::default(), cluster);
+        assert_eq!(twice, Ok(Outcome::Untouched(Untouched::AlreadyInjected)));
+        let list = |pointer: &str| {
+            let items = after.pointer(pointer).and_then(Value::as_array).into_iter().flatten();
+            items
+                .map(|item| item["name"].as_str().unwrap().to_owned())
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        [list("/spec/initContainers"), list("/spec/containers")]
+    };
+    let native = ["sidecar-init-iptables sidecar-proxy", "app"];
+    let classic = ["sidecar-init-iptables", "app sidecar-proxy"];
+    assert_eq!(names(&labelled(), Cluster::default()), native);
+    assert_eq!(names(&labelled(), old), classic);
+    let annotation = "sidecar-injection-native-enable";
+    assert_eq!(names(&annotated(annotation, "false"), Cluster::default()), classic);
+    assert_eq!(names(&annotated(annotation, "true"), old), native);
+}
+
+#[test]
 fn mark_without_sidecar_is_not_believed() {
     for mark in ["injected", "not-injected", r#"{"schema":1,"version":"9","config":"0"}"#] {
         let pod = injected(&annotated("status", mark));
@@ -281,9 +312,14 @@ fn redirect_can_be_switched_off() {
 fn memory_limit_switches_shedding_on() {
     let no_limit = Settings::from_yaml("sidecar: {containers: {proxy: {resources: {}}}}").unwrap();
     let template = serde_json::from_value(labelled()).unwrap();
-    assert!(!Plan::new(&template, &no_limit).unwrap().sidecar.shed_near_memory_limit);
     assert!(
-        Plan::new(&template, &Settings::default())
+        !Plan::new(&template, &no_limit, Cluster::default())
+            .unwrap()
+            .sidecar
+            .shed_near_memory_limit
+    );
+    assert!(
+        Plan::new(&template, &Settings::default(), Cluster::default())
             .unwrap()
             .sidecar
             .shed_near_memory_limit

@@ -18,6 +18,7 @@ use warp::{
 use super::Limits;
 use crate::{
     admission,
+    cluster::Cluster,
     metrics::{self, Metrics},
     settings::Settings,
 };
@@ -86,7 +87,7 @@ async fn inject(
         }
     };
     let started = Instant::now();
-    let answer = admission::answer(&body, settings).map_err(|malformed| Refusal {
+    let answer = admission::answer(&body, settings, Cluster::default()).map_err(|malformed| Refusal {
         status: StatusCode::BAD_REQUEST,
         reason: malformed.to_string(),
     })?;

@@ -83,6 +83,10 @@ fn mistyped_values_are_refused() {
         ("nginx: {setRealIpFrom: [10.0.0.0/99]}", "nginx.setRealIpFrom[0]"),
         ("sidecar: {listenAddress: everywhere}", "sidecar.listenAddress"),
         (
+            "injectionStrategy: {nativeSidecar: maybe}",
+            "injectionStrategy.nativeSidecar",
+        ),
+        (
             "sidecar: {containers: {proxy: {resources: {limits: {cpu: lots}}}}}",
             "sidecar.containers.proxy.resources.limits.cpu",
         ),

@@ -12,8 +12,9 @@ use waf_policy::FilterConfig;
 
 use crate::{
     annotations::{Annotations, Mistake},
-    settings::Settings,
-    sidecar,
+    cluster::Cluster,
+    names,
+    settings::{NativeSidecar, Settings},
 };
 
 /// Containers of service meshes that redirect the pod's traffic themselves.
@@ -25,13 +26,15 @@ pub(crate) struct Plan {
     pub(crate) sidecar: Sidecar,
     /// Whether the application's port is redirected to the sidecar.
     pub(crate) redirect: bool,
+    /// Whether the sidecar is an init container that keeps running.
+    pub(crate) native: bool,
     /// Advice for the pod's owner.
     pub(crate) warnings: Vec<String>,
 }
 
 impl Plan {
     /// Errors: every reason why the pod cannot be protected.
-    pub(crate) fn new(template: &PodTemplateSpec, settings: &Settings) -> Result<Plan, Vec<String>> {
+    pub(crate) fn new(template: &PodTemplateSpec, settings: &Settings, cluster: Cluster) -> Result<Plan, Vec<String>> {
         let Some(spec) = &template.spec else {
             return Err(vec!["it has no spec".to_owned()]);
         };
@@ -47,6 +50,13 @@ impl Plan {
         let redirect = annotations
             .iptables_enable
             .unwrap_or(settings.injection_strategy.iptables_enable);
+        let native = annotations
+            .native_enable
+            .unwrap_or(match settings.injection_strategy.native_sidecar {
+                NativeSidecar::Auto => cluster.native_sidecars,
+                NativeSidecar::Always => true,
+                NativeSidecar::Never => false,
+            });
         let app_port = application_port(&annotations, spec, settings);
         let sidecar = sidecar(&annotations, app_port, settings);
         problems.extend(name_collisions(spec));
@@ -69,6 +79,7 @@ impl Plan {
             Ok(Plan {
                 sidecar,
                 redirect,
+                native,
                 warnings,
             })
         } else {
@@ -130,7 +141,7 @@ fn application_port(annotations: &Annotations, spec: &PodSpec, settings: &Settin
 fn name_collisions(spec: &PodSpec) -> Vec<String> {
     let containers = containers(spec).map(|container| ("container", &container.name));
     let volumes = spec.volumes.iter().flatten().map(|volume| ("volume", &volume.name));
-    let is_ours = |(_, name): &(&str, &String)| sidecar::NAMES.contains(&name.as_str());
+    let is_ours = |(_, name): &(&str, &String)| names::is_ours(name);
     let problem = |(kind, name)| format!("{kind} {name:?} exists already and the sidecar needs the name; rename it");
     containers.chain(volumes).filter(is_ours).map(problem).collect()
 }
