@@ -31,6 +31,7 @@ macro_rules! stamps {
     };
 }
 
+mod catalogue;
 pub mod crlf;
 pub mod ldapi;
 mod lines;
@@ -46,6 +47,8 @@ pub mod ssrf;
 pub mod ssti;
 pub mod xss;
 pub mod xxe;
+
+pub use catalogue::{DETECTORS, Detector, Scan, Scratch};
 
 /// Sum of weights at which signs of one type in one value become a finding.
 pub const THRESHOLD: u32 = 100;
@@ -146,16 +149,6 @@ impl Signs {
     }
 }
 
-/// Memory of all detectors, reused between values.
-#[derive(Debug, Default)]
-pub(crate) struct Scratch {
-    ptrav: ptrav::Scratch,
-    rce: rce::Scratch,
-    sqli: sqli::Scratch,
-    xss: xss::Scratch,
-    xxe: xxe::Scratch,
-}
-
 /// Runs every detector over a value whose classes allow it to find something. `parameter` is the name of the parameter,
 /// field or member whose value it is, empty when it has none.
 pub(crate) fn scan(
@@ -242,6 +235,11 @@ impl Fuel {
     /// A fresh allowance.
     pub fn new(units: u64) -> Fuel {
         Fuel(units)
+    }
+
+    /// Units that are left.
+    pub fn left(&self) -> u64 {
+        self.0
     }
 
     /// Spends units. False when they are used up: stop and let the caller flag it.

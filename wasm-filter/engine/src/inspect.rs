@@ -105,4 +105,9 @@ impl Inspection {
     pub fn verdict(&self) -> &Verdict {
         &self.verdict
     }
+
+    /// Work done so far, in the units of [`Limits::max_fuel`].
+    pub fn n_fuel(&self) -> u64 {
+        self.usage.n_fuel
+    }
 }

@@ -5,27 +5,10 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::{env, fs};
 
-use waf_engine::detect::{self, Stamp};
-
-const DETECTORS: &[&[Stamp]] = &[
-    detect::crlf::STAMPS,
-    detect::ldapi::STAMPS,
-    detect::mail_injection::STAMPS,
-    detect::nosqli::STAMPS,
-    detect::ptrav::STAMPS,
-    detect::rce::STAMPS,
-    detect::redir::STAMPS,
-    detect::scanner::STAMPS,
-    detect::sqli::STAMPS,
-    detect::ssi::STAMPS,
-    detect::ssrf::STAMPS,
-    detect::ssti::STAMPS,
-    detect::xss::STAMPS,
-    detect::xxe::STAMPS,
-];
+use waf_engine::detect::{DETECTORS, Stamp};
 
 fn stamps() -> impl Iterator<Item = &'static Stamp> {
-    DETECTORS.iter().flat_map(|stamps| stamps.iter())
+    DETECTORS.iter().flat_map(|detector| detector.stamps)
 }
 
 #[test]

@@ -1,0 +1,265 @@
+//! The named cases of `testdata/*.toml` as requests.
+//!
+//! The corpus test runs them through the engine, the live test through a real Envoy, and the fuzzers begin with them.
+//! A file holds cases like these:
+//!
+//! ```toml
+//! [[case]]
+//! name = "union-select"            # unique within the file
+//! source = "CWE-89; MySQL manual, UNION clause"   # where the fact comes from: CVE, manual, documentation, "own"
+//! kind = "attack"                  # or "lookalike"
+//! type = "sqli"                    # of attacks: the type that must be found (others may be found too); of a look-alike
+//!                                  # that is rightly an attack of another type: the only type that it must not be
+//! value = "1' union select 1,2-- " # what the application would see, not encoded
+//! place = "query"                  # default; one of `PLACES`
+//!
+//! [[case]]                         # or a whole request instead of value and place
+//! name = "cookie-traversal"
+//! source = "CWE-22"
+//! kind = "attack"
+//! type = "ptrav"
+//! method = "POST"                  # default: GET, or POST when there is a body
+//! target = "/a?b=c"                # default: /
+//! headers = { Cookie = "lang=../../../../etc/passwd" }
+//! body = "x"                       # default: none
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+
+/// Where a value can be put into a request.
+pub const PLACES: &[&str] = &[
+    "query",
+    "path",
+    "body",
+    "json",
+    "raw",
+    "file",
+    "header",
+    "user-agent",
+    "referer",
+    "cookie",
+];
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    case: Vec<Case>,
+}
+
+/// One named case, as written.
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    /// The file without its extension. Together with `name` it is unique.
+    #[serde(skip)]
+    pub file: String,
+    /// Unique within the file.
+    pub name: String,
+    /// Where the fact comes from.
+    pub source: String,
+    /// What it must be judged.
+    pub kind: Kind,
+    /// The code of the attack type that must be found, or of a look-alike that must not.
+    pub r#type: Option<String>,
+    /// What the application would see, not encoded. Absent when the case is a whole request.
+    pub value: Option<String>,
+    place: Option<String>,
+    method: Option<String>,
+    target: Option<String>,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    body: Option<String>,
+}
+
+/// What a case must be judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Found, as its type.
+    Attack,
+    /// Clean, or at least not of its type.
+    Lookalike,
+}
+
+/// A request to be inspected or sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Request {
+    /// The method.
+    pub method: String,
+    /// Path and query.
+    pub target: String,
+    /// Names and values.
+    pub headers: Vec<(String, String)>,
+    /// The body, empty for none.
+    pub body: Vec<u8>,
+}
+
+/// Reads all cases, in order of files.
+///
+/// # Errors
+///
+/// A file that is not as the module says; the message names file and case.
+pub fn load() -> Result<Vec<Case>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata");
+    let mut paths = fs::read_dir(&folder)?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<Vec<_>>>()?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
+    paths.sort();
+    let mut cases = Vec::new();
+    for path in paths {
+        let file = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let File { case } = toml::from_str(&fs::read_to_string(&path)?).with_context(|| file.clone())?;
+        let mut names = BTreeSet::new();
+        for case in case {
+            ensure!(names.insert(case.name.clone()), "{file} {}: repeated name", case.name);
+            let case = Case {
+                file: file.clone(),
+                ..case
+            };
+            case.check().with_context(|| case.to_string())?;
+            cases.push(case);
+        }
+    }
+    ensure!(!cases.is_empty(), "no cases in {}", folder.display());
+    Ok(cases)
+}
+
+// === impl Case ===
+
+impl Case {
+    fn check(&self) -> Result<()> {
+        ensure!(!self.source.is_empty(), "no source");
+        ensure!(
+            self.kind == Kind::Lookalike || self.r#type.is_some(),
+            "an attack without a type"
+        );
+        let has_request =
+            self.method.is_some() || self.target.is_some() || self.body.is_some() || !self.headers.is_empty();
+        match &self.value {
+            Some(_) => ensure!(!has_request, "both value and request"),
+            None => ensure!(self.place.is_none(), "place without value"),
+        }
+        self.request().map(|_| ())
+    }
+
+    /// The case as a request.
+    ///
+    /// # Errors
+    ///
+    /// A place that is none of [`PLACES`].
+    pub fn request(&self) -> Result<Request> {
+        if let Some(value) = &self.value {
+            return place(value, self.place.as_deref().unwrap_or("query"));
+        }
+        let body = self.body.clone().unwrap_or_default();
+        let method = if body.is_empty() { "GET" } else { "POST" };
+        Ok(Request {
+            method: self.method.clone().unwrap_or_else(|| method.to_owned()),
+            target: self.target.clone().unwrap_or_else(|| "/".to_owned()),
+            headers: self.headers.clone().into_iter().collect(),
+            body: body.into_bytes(),
+        })
+    }
+}
+
+impl std::fmt::Display for Case {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.file, self.name)
+    }
+}
+
+/// A request that carries a value at one of [`PLACES`], encoded as a client would.
+///
+/// # Errors
+///
+/// Another place.
+pub fn place(value: &str, place: &str) -> Result<Request> {
+    let get = |target: String, headers: &[(&str, &str)]| Request {
+        method: "GET".to_owned(),
+        target,
+        headers: owned(headers),
+        body: Vec::new(),
+    };
+    let post = |content_type: &str, body: String| Request {
+        method: "POST".to_owned(),
+        target: "/submit".to_owned(),
+        headers: owned(&[("Content-Type", content_type)]),
+        body: body.into_bytes(),
+    };
+    Ok(match place {
+        "query" => get(format!("/search?q={}", percent_encode(value, b"")), &[]),
+        "path" => get(format!("/{}", percent_encode(value, b"/")), &[]),
+        "body" => post(
+            "application/x-www-form-urlencoded",
+            format!("text={}", percent_encode(value, b"")),
+        ),
+        "json" => post("application/json", serde_json::json!({ "text": value }).to_string()),
+        "raw" => post("text/plain", value.to_owned()),
+        "file" => post(
+            "multipart/form-data; boundary=b",
+            format!(
+                "--b\r\nContent-Disposition: form-data; name=\"f\"; filename=\"f.txt\"\r\n\r\n{value}\r\n--b--\r\n"
+            ),
+        ),
+        "header" => get("/".to_owned(), &[("X-Custom", value)]),
+        "user-agent" => get("/".to_owned(), &[("User-Agent", value)]),
+        "referer" => get("/".to_owned(), &[("Referer", value)]),
+        "cookie" => get(
+            "/".to_owned(),
+            &[("Cookie", &format!("c={}", percent_encode(value, b"")))],
+        ),
+        other => bail!("unknown place {other:?}, allowed are {}", PLACES.join(", ")),
+    })
+}
+
+fn owned(headers: &[(&str, &str)]) -> Vec<(String, String)> {
+    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    headers.iter().map(owned).collect()
+}
+
+/// Encodes everything but unreserved characters (RFC 3986, section 2.3) and those to keep.
+fn percent_encode(value: &str, keep: &[u8]) -> String {
+    value
+        .bytes()
+        .map(|b| match b {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => (b as char).to_string(),
+            b if keep.contains(&b) => (b as char).to_string(),
+            _ => format!("%{b:02X}"),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_case_is_a_request() {
+        for case in load().unwrap() {
+            case.request().unwrap();
+        }
+    }
+
+    #[test]
+    fn places_encode_what_they_must() {
+        let check = |at: &str, expected: &str| {
+            let request = place("a/'<é", at).unwrap();
+            assert!(format!("{request:?}").contains(expected), "{request:?}");
+        };
+        check("query", "/search?q=a%2F%27%3C%C3%A9");
+        check("path", "/a/%27%3C%C3%A9");
+        check("header", "a/'<é");
+        let other = place("a", "trailer").unwrap_err().to_string();
+        assert!(
+            other.starts_with("unknown place \"trailer\", allowed are query,"),
+            "{other}"
+        );
+        assert!(PLACES.iter().all(|known| place("a", known).is_ok()));
+    }
+}
