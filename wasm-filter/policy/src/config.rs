@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Limits, Mode};
+use crate::{Limits, Mode, ParserSet};
 
 /// The JSON that Envoy passes to the module as its plugin configuration.
 ///
@@ -24,6 +24,9 @@ pub struct FilterConfig {
     pub hold_headers: bool,
     /// Limits on the work that one request may cause. Unset keys keep their defaults.
     pub limits: Limits,
+    /// Parsers that read nothing, by name; what they would have read is judged as it stands. Unset or empty: all parsers
+    /// work. Source: Wallarm documentation, annotation `wallarm-parser-disable`.
+    pub disabled_parsers: ParserSet,
 }
 
 impl Default for FilterConfig {
@@ -35,6 +38,7 @@ impl Default for FilterConfig {
             postanalytics_cluster: "wallarm_postanalytics".to_owned(),
             hold_headers: false,
             limits: Limits::default(),
+            disabled_parsers: ParserSet::EMPTY,
         }
     }
 }
@@ -161,6 +165,7 @@ mod json {
     #[cfg(test)]
     mod tests {
         use super::*;
+        use crate::Parser;
 
         fn check_error(json: &str, expected: &str) {
             assert_eq!(
@@ -184,6 +189,7 @@ mod json {
             let config = FilterConfig {
                 mode: Mode::Block,
                 application: 7.try_into().unwrap(),
+                disabled_parsers: [Parser::Gzip, Parser::Jwt].into_iter().collect(),
                 ..Default::default()
             };
             assert_eq!(
@@ -210,6 +216,12 @@ mod json {
             check_error(
                 r#"{"application":0}"#,
                 "plugin configuration, key application: application 0 is neither positive nor -1 (the default application)",
+            );
+            check_error(
+                r#"{"disabled_parsers":["json","yaml"]}"#,
+                "plugin configuration, key disabled_parsers[1]: parser \"yaml\" is not one of base64, cookie, \
+                 form_urlencoded, gql, grpc, gzip, hex, htmljs, json_doc, jwt, multipart, percent, protobuf, viewstate, xml \
+                 (also zlib, json, urlenc)",
             );
             check_error(
                 r#"{"limits":{"max_points":"many"}}"#,

@@ -8,6 +8,7 @@ mod attack_type;
 mod config;
 mod limits;
 mod mode;
+mod parser;
 
 pub use attack_type::{AttackType, UnknownAttackType};
 #[cfg(feature = "serde")]
@@ -15,3 +16,4 @@ pub use config::ConfigError;
 pub use config::{Application, FilterConfig, InvalidApplication};
 pub use limits::Limits;
 pub use mode::{Mode, UnknownMode};
+pub use parser::{Parser, ParserSet, UnknownParser};
