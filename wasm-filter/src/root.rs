@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use waf_engine::Engine;
+use waf_engine::{Engine, Settings};
 use waf_policy::FilterConfig;
 
 use crate::{
@@ -73,7 +73,7 @@ impl<H: Host> Root<H> {
             name => name.to_owned(),
         };
         self.vm.with_reporter(|reporter, _, _| reporter.configure(target, node));
-        let engine = Engine::new(config.limits);
+        let engine = Engine::new(Settings::from(&config));
         Ok(Plugin { config, engine })
     }
 

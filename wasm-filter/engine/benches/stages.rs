@@ -8,11 +8,10 @@
 use std::{hint::black_box, time::Instant};
 
 use waf_engine::{
-    Body, Engine, Inspection, Request, Scratch,
+    Body, Engine, Inspection, Request, Scratch, Settings,
     detect::{self, Fuel, Place, Signs, Value},
     prefilter::Classes,
 };
-use waf_policy::Limits;
 
 const USER_AGENT: &[u8] =
     b"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36";
@@ -52,7 +51,7 @@ const BROWSER: &[(&[u8], &[u8])] = &[
 ];
 
 fn main() {
-    let engine = Engine::new(Limits::default());
+    let engine = Engine::new(Settings::default());
     let json = |n_records: usize| {
         let record = |n: usize| {
             format!(

@@ -17,8 +17,7 @@ use std::{
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use waf_engine::{Body, Engine, Inspection, Request, Scratch};
-use waf_policy::Limits;
+use waf_engine::{Body, Engine, Inspection, Request, Scratch, Settings};
 
 /// One line.
 #[derive(serde::Deserialize)]
@@ -51,12 +50,12 @@ fn main() {
     };
     let mut misses = misses.map(|file| File::create(file).expect("creating the file of misses"));
 
-    let engine = Engine::new(Limits::default());
+    let engine = Engine::new(Settings::default());
     let mut scratch = Scratch::default();
     let mut sources: BTreeMap<String, Counts> = BTreeMap::new();
     let mut categories: BTreeMap<String, Counts> = BTreeMap::new();
     let mut busy = Duration::ZERO;
-    let unfiltered = Engine::new(Limits::default()).without_prefilter();
+    let unfiltered = Engine::new(Settings::default()).without_prefilter();
     let mut n_hidden = 0;
     for labelled in read(Path::new(&dir)) {
         let wire = Wire::of(&labelled);

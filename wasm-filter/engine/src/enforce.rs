@@ -55,6 +55,7 @@ mod tests {
             stamps: vec![],
             payload: vec![],
             span: 0..0,
+            raw: crate::RawSpan::default(),
             weight: 100,
         };
         let attack = Verdict {

@@ -1,9 +1,9 @@
 //! The pipeline's two entries: head and body of a request.
 
-use waf_policy::Limits;
+use waf_policy::{Limits, ParserSet};
 
 use crate::{
-    Body, Request, Scratch, Trace, Verdict,
+    Body, Request, Scratch, Settings, Trace, Verdict,
     parse::{body, head},
     walk::{Usage, Walk},
 };
@@ -11,7 +11,7 @@ use crate::{
 /// The compiled engine: immutable, shared by all requests of a VM.
 #[derive(Debug)]
 pub struct Engine {
-    limits: Limits,
+    settings: Settings,
     has_prefilter: bool,
 }
 
@@ -23,13 +23,14 @@ pub struct Inspection {
     verdict: Verdict,
     usage: Usage,
     kind: body::Kind,
+    parsers: Option<ParserSet>,
 }
 
 impl Engine {
     /// Compiles the engine.
-    pub fn new(limits: Limits) -> Engine {
+    pub fn new(settings: Settings) -> Engine {
         Engine {
-            limits,
+            settings,
             has_prefilter: true,
         }
     }
@@ -45,7 +46,7 @@ impl Engine {
 
     /// The limits it was compiled with.
     pub fn limits(&self) -> &Limits {
-        &self.limits
+        &self.settings.limits
     }
 
     /// Inspects target, query, headers and cookies. Call once, first.
@@ -68,7 +69,7 @@ impl Engine {
         trace: Option<Trace<'t>>,
     ) {
         inspection.kind = body::Kind::of(request);
-        let mut walk = self.walk(scratch, &mut inspection.verdict, &mut inspection.usage, trace);
+        let mut walk = self.walk(scratch, inspection, trace);
         head::inspect(request, &mut walk);
         walk.finish();
     }
@@ -81,10 +82,13 @@ impl Engine {
         inspection: &'t mut Inspection,
         trace: Option<Trace<'t>>,
     ) {
-        let bytes = body.bytes.get(..self.limits.max_body_bytes).unwrap_or(body.bytes);
+        let bytes = body
+            .bytes
+            .get(..self.settings.limits.max_body_bytes)
+            .unwrap_or(body.bytes);
         inspection.verdict.limits.body |= !body.is_complete || bytes.len() < body.bytes.len();
         let kind = inspection.kind;
-        let mut walk = self.walk(scratch, &mut inspection.verdict, &mut inspection.usage, trace);
+        let mut walk = self.walk(scratch, inspection, trace);
         body::inspect(bytes, &kind, &mut walk);
         walk.finish();
     }
@@ -92,15 +96,36 @@ impl Engine {
     fn walk<'t>(
         &'t self,
         scratch: &'t mut Scratch,
-        verdict: &'t mut Verdict,
-        usage: &'t mut Usage,
+        inspection: &'t mut Inspection,
         trace: Option<Trace<'t>>,
     ) -> Walk<'t> {
-        Walk::new(&self.limits, self.has_prefilter, scratch, verdict, usage, trace)
+        let Inspection {
+            verdict,
+            usage,
+            parsers,
+            ..
+        } = inspection;
+        Walk::new(
+            &self.settings,
+            *parsers,
+            self.has_prefilter,
+            scratch,
+            verdict,
+            usage,
+            trace,
+        )
     }
 }
 
 impl Inspection {
+    /// An inspection with parsers of its own in place of the engine's: those in the set read, all others do not.
+    pub fn with_parsers(parsers: ParserSet) -> Inspection {
+        Inspection {
+            parsers: Some(parsers),
+            ..Inspection::default()
+        }
+    }
+
     /// What was found so far.
     pub fn verdict(&self) -> &Verdict {
         &self.verdict

@@ -15,6 +15,7 @@ pub mod detect;
 pub mod enforce;
 pub mod point;
 pub mod prefilter;
+pub mod raw;
 pub mod request;
 pub mod verdict;
 
@@ -22,10 +23,13 @@ mod decode;
 mod inspect;
 mod memo;
 mod parse;
+mod settings;
 mod walk;
 
 pub use enforce::{Action, enforce};
 pub use inspect::{Engine, Inspection};
+pub use raw::{Part, RawSpan};
 pub use request::{Body, Request};
+pub use settings::Settings;
 pub use verdict::{Finding, Hit, LimitFlags, Verdict};
 pub use walk::{Scratch, Trace};

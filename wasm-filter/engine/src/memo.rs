@@ -4,7 +4,7 @@
 //! to one that was clean is clean: detectors are functions of value and place. Values are compared whole, so nobody
 //! can pass off an attack as known; whoever sends ever new values only loses the benefit.
 
-use crate::detect::Place;
+use crate::{Settings, detect::Place, walk::Usage};
 
 /// Entries kept.
 const SLOTS: usize = 256;
@@ -15,30 +15,33 @@ const WAYS: usize = 4;
 /// Longest value kept, in bytes; with [`SLOTS`] this bounds the memory to 64 KiB.
 const MAX_BYTES: usize = 256;
 
-/// What judging a value used up, charged again whenever it is recalled, so that limits do not depend on the past.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Cost {
-    pub(crate) n_points: usize,
-    pub(crate) n_decoded_bytes: usize,
-    pub(crate) n_fuel: u64,
-}
-
 /// Values judged clean, each in one of the few slots that its bytes select.
 #[derive(Debug, Default)]
 pub(crate) struct Memo {
     slots: Vec<Slot>,
+    /// What the values were clean under.
+    settings: Settings,
 }
 
 #[derive(Clone, Debug)]
 struct Slot {
     place: Place,
     bytes: Vec<u8>,
-    cost: Cost,
+    /// What judging it used up; charged again whenever it is recalled, so that limits do not depend on the past.
+    cost: Usage,
 }
 
 impl Memo {
+    /// Forgets everything when settings have changed: clean is what they say.
+    pub(crate) fn begin(&mut self, settings: &Settings) {
+        if self.settings != *settings {
+            self.settings = settings.clone();
+            self.slots.clear();
+        }
+    }
+
     /// What judging this value cost when it was found clean.
-    pub(crate) fn recall(&self, bytes: &[u8], place: Place) -> Option<Cost> {
+    pub(crate) fn recall(&self, bytes: &[u8], place: Place) -> Option<Usage> {
         let from = index(bytes);
         let ways = self.slots.get(from..from + WAYS)?;
         let slot = ways.iter().find(|slot| slot.place == place && slot.bytes == bytes)?;
@@ -46,7 +49,7 @@ impl Memo {
     }
 
     /// Remembers a clean value in place of another.
-    pub(crate) fn remember(&mut self, bytes: &[u8], place: Place, cost: Cost) {
+    pub(crate) fn remember(&mut self, bytes: &[u8], place: Place, cost: Usage) {
         if bytes.len() > MAX_BYTES {
             return;
         }
@@ -54,7 +57,7 @@ impl Memo {
             let empty = Slot {
                 place: Place::Header,
                 bytes: Vec::new(),
-                cost: Cost::default(),
+                cost: Usage::default(),
             };
             self.slots.resize(SLOTS, empty);
         }
@@ -99,7 +102,7 @@ mod tests {
 
     #[test]
     fn only_equal_values_at_equal_places_are_recalled() {
-        let cost = Cost {
+        let cost = Usage {
             n_points: 1,
             n_decoded_bytes: 0,
             n_fuel: 7,
@@ -120,11 +123,30 @@ mod tests {
     }
 
     #[test]
+    fn other_settings_know_nothing() {
+        let mut memo = Memo::default();
+        memo.begin(&Settings::default());
+        memo.remember(b"curl/8.7.1", Place::UserAgent, Usage::default());
+        memo.begin(&Settings::default());
+        assert!(memo.recall(b"curl/8.7.1", Place::UserAgent).is_some());
+        let disabled_parsers = [waf_policy::Parser::Base64].into_iter().collect();
+        memo.begin(&Settings {
+            disabled_parsers,
+            ..Settings::default()
+        });
+        assert_eq!(memo.recall(b"curl/8.7.1", Place::UserAgent), None);
+    }
+
+    #[test]
     fn memory_is_bounded() {
         let mut memo = Memo::default();
         for n in 0..10_000u32 {
             let value = vec![b'x'; n as usize % 400];
-            memo.remember(&[&value[..], &n.to_be_bytes()].concat(), Place::Header, Cost::default());
+            memo.remember(
+                &[&value[..], &n.to_be_bytes()].concat(),
+                Place::Header,
+                Usage::default(),
+            );
         }
         let kept: usize = memo.slots.iter().map(|slot| slot.bytes.capacity()).sum();
         assert!(kept <= 2 * SLOTS * MAX_BYTES, "{kept} bytes");

@@ -5,6 +5,7 @@ use std::{fmt, ops::Range};
 use waf_policy::AttackType;
 
 use crate::{
+    RawSpan,
     detect::Stamp,
     point::{Element, PointPath},
 };
@@ -24,6 +25,8 @@ pub struct Finding {
     pub payload: Vec<u8>,
     /// Where in the decoded value the strongest sign stands, in bytes.
     pub span: Range<usize>,
+    /// Where in the raw request the value comes from.
+    pub raw: RawSpan,
     /// Sum of weights.
     pub weight: u32,
 }
@@ -141,10 +144,11 @@ impl fmt::Display for Verdict {
             let payload = String::from_utf8_lossy(&finding.payload);
             writeln!(
                 f,
-                "{} {} {:?}: {}",
+                "{} {} {:?} from {}: {}",
                 finding.attack_type,
                 finding.point,
                 payload,
+                finding.raw,
                 finding.reason()
             )?;
         }

@@ -1,7 +1,6 @@
 //! Counts allocations: once warm, a clean request allocates nothing.
 
-use waf_engine::{Body, Engine, Inspection, Request, Scratch};
-use waf_policy::Limits;
+use waf_engine::{Body, Engine, Inspection, Request, Scratch, Settings};
 
 #[global_allocator]
 static ALLOCATOR: dhat::Alloc = dhat::Alloc;
@@ -85,7 +84,7 @@ fn inspect_all(engine: &Engine, scratch: &mut Scratch) -> usize {
 #[test]
 fn clean_requests_allocate_nothing_once_warm() {
     let _profiler = dhat::Profiler::builder().testing().build();
-    let engine = Engine::new(Limits::default());
+    let engine = Engine::new(Settings::default());
     let mut scratch = Scratch::default();
     assert_eq!(inspect_all(&engine, &mut scratch), REQUESTS.len());
     // An allocation of the engine would show in every round. One of the test runner's own threads, which the counters see

@@ -5,8 +5,8 @@
 use std::fmt::Write as _;
 
 use waf_cases::{Case, Kind};
-use waf_engine::{Body, Engine, Inspection, Request, Scratch, Verdict};
-use waf_policy::{AttackType, Limits};
+use waf_engine::{Body, Engine, Inspection, Request, Scratch, Settings, Verdict};
+use waf_policy::AttackType;
 
 fn inspect(engine: &Engine, scratch: &mut Scratch, case: &Case) -> Verdict {
     let waf_cases::Request {
@@ -38,7 +38,7 @@ fn inspect(engine: &Engine, scratch: &mut Scratch, case: &Case) -> Verdict {
 
 #[test]
 fn attacks_are_found_and_lookalikes_are_clean() {
-    let engine = Engine::new(Limits::default());
+    let engine = Engine::new(Settings::default());
     let mut scratch = Scratch::default();
     let mut failures = String::new();
     for case in waf_cases::load().unwrap() {
@@ -61,8 +61,8 @@ fn attacks_are_found_and_lookalikes_are_clean() {
 
 #[test]
 fn prefilter_changes_no_verdict_of_the_corpus() {
-    let with = Engine::new(Limits::default());
-    let without = Engine::new(Limits::default()).without_prefilter();
+    let with = Engine::new(Settings::default());
+    let without = Engine::new(Settings::default()).without_prefilter();
     let mut scratch = Scratch::default();
     for case in waf_cases::load().unwrap() {
         assert_eq!(

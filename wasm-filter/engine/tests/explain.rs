@@ -3,8 +3,7 @@
 use std::fmt::Write as _;
 
 use expect_test::{Expect, expect};
-use waf_engine::{Body, Engine, Inspection, Request, Scratch};
-use waf_policy::Limits;
+use waf_engine::{Body, Engine, Inspection, Request, Scratch, Settings};
 
 fn check(target: &str, headers: &[(&str, &str)], body: &str, expected: Expect) {
     let headers: Vec<(&[u8], &[u8])> = headers
@@ -20,7 +19,7 @@ fn check(target: &str, headers: &[(&str, &str)], body: &str, expected: Expect) {
         bytes: body.as_bytes(),
         is_complete: true,
     };
-    let engine = Engine::new(Limits::default());
+    let engine = Engine::new(Settings::default());
     let (mut scratch, mut inspection) = (Scratch::default(), Inspection::default());
     engine.inspect_head(&request, &mut scratch, &mut inspection);
     engine.inspect_body(body, &mut scratch, &mut inspection);

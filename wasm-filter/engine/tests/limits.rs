@@ -1,11 +1,14 @@
 //! Every limit holds, shows in the verdict, and leaves what comes before it inspected.
 
-use waf_engine::{Body, Engine, Inspection, LimitFlags, Request, Scratch, detect::Value, point::PointStack};
+use waf_engine::{Body, Engine, Inspection, LimitFlags, Request, Scratch, Settings, detect::Value, point::PointStack};
 use waf_policy::Limits;
 
 /// Inspects a request; returns the limits reached and all values seen.
 fn inspect(limits: Limits, target: &str, content_type: &str, body: Body<'_>) -> (LimitFlags, Vec<String>) {
-    let engine = Engine::new(limits);
+    let engine = Engine::new(Settings {
+        limits,
+        ..Settings::default()
+    });
     let (mut scratch, mut inspection) = (Scratch::default(), Inspection::default());
     let mut values = Vec::new();
     let mut see = |_: &PointStack, value: &Value<'_>| values.push(String::from_utf8_lossy(value.bytes).into_owned());

@@ -6,8 +6,7 @@
 use std::fmt::Write as _;
 
 use expect_test::{Expect, expect};
-use waf_engine::{Body, Engine, Inspection, Request, Scratch, detect::Value, point::PointStack};
-use waf_policy::Limits;
+use waf_engine::{Body, Engine, Inspection, Request, Scratch, Settings, detect::Value, point::PointStack};
 
 /// Prints every point of a request written as HTTP/1.1 (lines end with LF), with its value and place.
 fn check(request: &str, expected: Expect) {
@@ -34,7 +33,7 @@ fn check_bytes(request: &[u8], expected: Expect) {
         bytes: body,
         is_complete: true,
     };
-    let engine = Engine::new(Limits::default());
+    let engine = Engine::new(Settings::default());
     let (mut scratch, mut inspection) = (Scratch::default(), Inspection::default());
     let mut points = String::new();
     let mut print = |point: &PointStack, value: &Value<'_>| {

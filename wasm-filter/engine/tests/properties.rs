@@ -4,7 +4,7 @@
 #![allow(clippy::indexing_slicing)]
 
 use proptest::{collection::vec, prelude::*, sample::select};
-use waf_engine::{Body, Engine, Inspection, Request, Scratch, Verdict, detect::Value, point::PointStack};
+use waf_engine::{Body, Engine, Inspection, Request, Scratch, Settings, Verdict, detect::Value, point::PointStack};
 use waf_policy::Limits;
 
 /// Pieces that parsers, decoders and detectors react to.
@@ -260,8 +260,8 @@ proptest! {
 
     #[test]
     fn equal_requests_get_equal_verdicts(first in wire(), second in wire()) {
-        let engine = Engine::new(Limits::default());
-        let unfiltered = Engine::new(Limits::default()).without_prefilter();
+        let engine = Engine::new(Settings::default());
+        let unfiltered = Engine::new(Settings::default()).without_prefilter();
         let mut scratch = Scratch::default();
         let (fresh, _) = inspect(&engine, &mut Scratch::default(), &second);
         // Whatever was inspected before, and with or without memory of it.
@@ -274,7 +274,7 @@ proptest! {
     #[test]
     fn limits_hold(wire in wire(), max_points in 0usize..20, max_depth in 0usize..4, max_fuel in 0u64..5000, max_decoded_bytes in 0usize..100, max_body_bytes in 0usize..50) {
         let limits = Limits { max_body_bytes, max_points, max_depth, max_decoded_bytes, max_fuel };
-        let (verdict, n_points) = inspect(&Engine::new(limits), &mut Scratch::default(), &wire);
+        let (verdict, n_points) = inspect(&Engine::new(Settings { limits, ..Settings::default() }), &mut Scratch::default(), &wire);
         prop_assert!(n_points <= max_points);
         prop_assert!(verdict.findings.len() <= Verdict::MAX_FINDINGS);
         for finding in &verdict.findings {
@@ -289,6 +289,6 @@ proptest! {
         let headers = HEADERS.iter().map(|name| (name.as_bytes().to_vec(), value.clone()));
         let content_type = (b"content-type".to_vec(), content_type.as_bytes().to_vec());
         let wire = Wire { target, headers: headers.chain([content_type]).collect(), body, is_complete: true };
-        inspect(&Engine::new(Limits::default()), &mut Scratch::default(), &wire);
+        inspect(&Engine::new(Settings::default()), &mut Scratch::default(), &wire);
     }
 }

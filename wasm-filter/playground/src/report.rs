@@ -2,12 +2,12 @@
 
 use serde::Serialize;
 use waf_engine::{
-    Body, Engine, Inspection, Request, Scratch, Verdict,
+    Body, Engine, Inspection, Part, RawSpan, Request, Scratch, Settings,
     detect::Value,
     enforce,
     point::{Element, PointStack},
 };
-use waf_policy::{Limits, Mode};
+use waf_policy::Mode;
 
 use crate::paste::Paste;
 
@@ -40,8 +40,20 @@ struct Finding {
     payload: String,
     /// Where the strongest sign stands in the value, in bytes.
     span: [usize; 2],
+    raw: Raw,
     weight: u32,
     stamps: Vec<Stamp>,
+}
+
+/// Where in the pasted request the value comes from.
+#[derive(Serialize)]
+struct Raw {
+    /// For people, for example `header Cookie`.
+    part: String,
+    /// Where in the part, in bytes.
+    span: [usize; 2],
+    /// The bytes as they were pasted.
+    text: String,
 }
 
 #[derive(Serialize)]
@@ -92,7 +104,7 @@ fn report(paste: &Paste<'_>, mode: Mode) -> Report {
         bytes: paste.body.as_bytes(),
         is_complete: true,
     };
-    let engine = Engine::new(Limits::default());
+    let engine = Engine::new(Settings::default());
     let (mut scratch, mut inspection) = (Scratch::default(), Inspection::default());
     let mut points = Vec::new();
     let mut record = |point: &PointStack, value: &Value<'_>| {
@@ -108,20 +120,25 @@ fn report(paste: &Paste<'_>, mode: Mode) -> Report {
     let verdict = inspection.verdict();
     Report {
         action: enforce(mode, verdict).as_str(),
-        findings: findings(verdict),
+        findings: verdict
+            .findings
+            .iter()
+            .map(|finding| explain(finding, &request, paste))
+            .collect(),
         limits: verdict.limits.names().collect(),
         points,
     }
 }
 
-fn findings(verdict: &Verdict) -> Vec<Finding> {
-    let finding = |finding: &waf_engine::Finding| Finding {
+fn explain(finding: &waf_engine::Finding, request: &Request<'_>, paste: &Paste<'_>) -> Finding {
+    Finding {
         attack_type: finding.attack_type.as_str(),
         attack_name: finding.attack_type.name(),
         point: finding.point.to_string(),
         decoders: finding.decoders.iter().map(|element| element.as_str()).collect(),
         payload: shown(&finding.payload),
         span: [finding.span.start, finding.span.end],
+        raw: raw(&finding.raw, request, paste),
         weight: finding.weight,
         stamps: finding
             .stamps
@@ -133,8 +150,22 @@ fn findings(verdict: &Verdict) -> Vec<Finding> {
                 weight: stamp.weight,
             })
             .collect(),
+    }
+}
+
+fn raw(span: &RawSpan, request: &Request<'_>, paste: &Paste<'_>) -> Raw {
+    let name = |position: u32| paste.headers.get(position as usize).map_or("", |(name, _)| *name);
+    let part = match span.part {
+        Part::Target => "target".to_owned(),
+        Part::HeaderName(position) => format!("name of header {}", name(position)),
+        Part::Header(position) => format!("header {}", name(position)),
+        Part::Body => "body".to_owned(),
     };
-    verdict.findings.iter().map(finding).collect()
+    Raw {
+        part,
+        span: [span.bytes.start, span.bytes.end],
+        text: shown(span.slice(request, paste.body.as_bytes())),
+    }
 }
 
 fn shown(bytes: &[u8]) -> String {
@@ -162,6 +193,8 @@ mod tests {
             .unwrap();
         assert_eq!(finding["attack_type"], "ptrav");
         assert_eq!(finding["payload"], "../../../etc/passwd");
+        assert_eq!(finding["raw"]["part"], "target");
+        assert_eq!(finding["raw"]["text"], "..%2F..%2F..%2Fetc%2Fpasswd");
         assert!(finding["weight"].as_u64() >= Some(100));
         assert!(!finding["stamps"][0]["reason"].as_str().unwrap().is_empty());
     }

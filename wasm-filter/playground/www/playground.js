@@ -42,6 +42,12 @@ function showFinding(finding) {
     element("h3", "", `${finding.attack_name} (${finding.attack_type})`),
     element("code", "point", finding.point),
     element("pre", "", finding.payload),
+    element(
+      "p",
+      "raw",
+      `From bytes ${finding.raw.span.join("–")} of the ${finding.raw.part}: `,
+      element("code", "", finding.raw.text),
+    ),
     element("ul", "", "", ...stamps),
   );
 }

@@ -1,5 +1,5 @@
 use prost::Message;
-use waf_engine::{LimitFlags, detect::Stamp, point::PointPath};
+use waf_engine::{LimitFlags, RawSpan, detect::Stamp, point::PointPath};
 use waf_policy::AttackType;
 
 use super::*;
@@ -28,6 +28,7 @@ fn finding(stamp: &'static Stamp, name: &[u8], weight: u32) -> Finding {
         stamps: vec![stamp],
         payload: vec![b'x'; Finding::MAX_PAYLOAD_BYTES],
         span: 3..7,
+        raw: RawSpan::default(),
         weight,
     }
 }

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 use prost::Message;
-use waf_engine::Engine;
+use waf_engine::{Engine, Settings};
 use waf_policy::{FilterConfig, Limits};
 use waf_proto::v1::{self, ReportHitsRequest};
 
@@ -34,7 +34,7 @@ impl Bench {
             .properties
             .borrow_mut()
             .insert("source.address".to_owned(), b"[2001:db8::7]:4711".to_vec());
-        let engine = Engine::new(limits);
+        let engine = Engine::new(Settings::from(&config));
         let plugin = Some(Rc::new(Plugin { config, engine }));
         let stream = Stream::new(Rc::clone(&vm), plugin);
         Bench { vm, stream }

@@ -1,7 +1,9 @@
 //! The body of a request, by what its head declares and by what it looks like.
 
+use waf_policy::Parser;
+
 use super::{json, multipart};
-use crate::{Request, detect::Place, point::Element, walk::Walk};
+use crate::{Part, Request, detect::Place, point::Element, walk::Walk};
 
 /// Shortest run of text that is judged in a binary body, in bytes.
 const MIN_TEXT_BYTES: usize = 16;
@@ -53,19 +55,22 @@ pub(crate) fn inspect(bytes: &[u8], kind: &Kind, walk: &mut Walk<'_>) {
     if bytes.is_empty() {
         return;
     }
+    walk.enter(Part::Body, bytes);
     walk.scratch.point.push(Element::Post);
+    let reads_json = walk.reads(Parser::JsonDoc);
+    let reads_form = walk.reads(Parser::FormUrlencoded);
     match kind {
-        Kind::Multipart(boundary) if parts(bytes, boundary, walk) => {}
-        _ if json::is_container(bytes) => document(bytes, walk),
-        Kind::Json if bytes.trim_ascii_start().first() == Some(&b'"') => document(bytes, walk),
-        Kind::Form => {
+        Kind::Multipart(boundary) if walk.reads(Parser::Multipart) && parts(bytes, boundary, walk) => {}
+        _ if reads_json && json::is_container(bytes) => document(bytes, walk),
+        Kind::Json if reads_json && bytes.trim_ascii_start().first() == Some(&b'"') => document(bytes, walk),
+        Kind::Form if reads_form => {
             walk.pairs(bytes, Element::FormUrlencoded, Place::Body, 0);
             if bytes.trim_ascii_start().first() == Some(&b'<') {
                 // Markup under a wrong type; splitting it at `&` and `=` may have hidden something.
                 raw(bytes, Place::RawBody, walk);
             }
         }
-        _ if looks_like_form(bytes) => walk.pairs(bytes, Element::FormUrlencoded, Place::Body, 0),
+        _ if reads_form && looks_like_form(bytes) => walk.pairs(bytes, Element::FormUrlencoded, Place::Body, 0),
         _ => raw(bytes, Place::RawBody, walk),
     }
     walk.scratch.point.pop();

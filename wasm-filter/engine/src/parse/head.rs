@@ -1,7 +1,9 @@
 //! Target, query, headers and cookies of a request.
 
+use waf_policy::Parser;
+
 use crate::{
-    Request,
+    Part, Request,
     detect::{Place, scanner},
     point::Element,
     walk::Walk,
@@ -54,6 +56,7 @@ pub(crate) fn inspect(request: &Request<'_>, walk: &mut Walk<'_>) {
 
 #[inline(never)]
 fn target(target: &[u8], walk: &mut Walk<'_>) {
+    walk.enter(Part::Target, target);
     // A fragment never reaches a server from a browser; what follows `#` is judged with the query or path it is in.
     walk.scratch.point.push(Element::Uri);
     walk.value(target, Place::Uri, 0);
@@ -109,6 +112,7 @@ fn header(request: &Request<'_>, repetitions: &Repetitions, position: usize, wal
     }
     let outer = walk.scratch.point.depth();
     walk.scratch.point.push_upper(Element::Header, name);
+    walk.enter(Part::HeaderName(position as u32), name);
     if earlier == 0 && scanner::is_tool_header(name) {
         walk.scratch.point.push(Element::Name);
         walk.value(name, Place::Name, 0);
@@ -116,7 +120,8 @@ fn header(request: &Request<'_>, repetitions: &Repetitions, position: usize, wal
     } else if earlier == 0 {
         walk.name(name, Place::Name, 0);
     }
-    if name.eq_ignore_ascii_case(b"cookie") {
+    walk.enter(Part::Header(position as u32), value);
+    if name.eq_ignore_ascii_case(b"cookie") && walk.reads(Parser::Cookie) {
         cookies(value, walk);
         walk.scratch.point.truncate(outer);
         return;
@@ -159,7 +164,7 @@ fn credentials(value: &[u8], walk: &mut Walk<'_>) {
     let rest = value.get(blank..).unwrap_or_default().trim_ascii();
     if scheme.eq_ignore_ascii_case(b"basic") {
         walk.base64(rest, Place::Header, 0);
-    } else if scheme.eq_ignore_ascii_case(b"bearer") {
+    } else if scheme.eq_ignore_ascii_case(b"bearer") && walk.reads(Parser::Jwt) {
         for (name, part) in [&b"jwt_header"[..], b"jwt_payload"]
             .into_iter()
             .zip(rest.split(|b| *b == b'.'))

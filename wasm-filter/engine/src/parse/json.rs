@@ -9,12 +9,13 @@ const MAX_NESTING: usize = 256;
 
 /// Receives the parts of a document.
 pub(crate) trait Sink {
-    /// A member begins. `name` is unescaped.
-    fn member(&mut self, name: &[u8]);
+    /// A member begins. `name` is unescaped, `raw` as written between its quotes.
+    fn member(&mut self, name: &[u8], raw: &[u8]);
     /// An item begins.
     fn item(&mut self, index: u32);
-    /// The value of a member, an item or the whole document: a string, unescaped.
-    fn string(&mut self, value: &[u8]);
+    /// The value of a member, an item or the whole document: a string, unescaped; `raw` as written between its
+    /// quotes.
+    fn string(&mut self, value: &[u8], raw: &[u8]);
     /// The value of a member, an item or the whole document: a number, `true`, `false` or `null`, as written.
     fn literal(&mut self, value: &[u8]);
     /// The value of a member, an item or the whole document: something that is not JSON, as written.
@@ -201,8 +202,8 @@ impl<'i> Parser<'i, '_> {
                 return Expect::Name;
             }
             b'"' | b'\'' => {
-                let name = self.string(first);
-                sink.member(name.unwrap_or(self.text));
+                let (name, raw) = self.string(first);
+                sink.member(name.unwrap_or(self.text), raw);
             }
             _ => {
                 self.lenient(false);
@@ -213,7 +214,8 @@ impl<'i> Parser<'i, '_> {
                     .unwrap_or(self.rest.len());
                 // At least one byte, so that the parser always moves.
                 let name = self.advance(n_bytes.max(1));
-                sink.member(name.trim_ascii_end());
+                let name = name.trim_ascii_end();
+                sink.member(name, name);
             }
         }
         self.skip_blank();
@@ -282,8 +284,8 @@ impl<'i> Parser<'i, '_> {
                 }
             }
             b'"' | b'\'' => {
-                let value = self.string(first);
-                sink.string(value.unwrap_or(self.text));
+                let (value, raw) = self.string(first);
+                sink.string(value.unwrap_or(self.text), raw);
             }
             _ => {
                 // What is not JSON belongs together up to the next comma or bracket: `1 or 1=1`.
@@ -308,15 +310,17 @@ impl<'i> Parser<'i, '_> {
         Expect::Separator
     }
 
-    /// Reads a string after its opening quote. Returns it when nothing was escaped; otherwise it stands in `text`.
-    fn string(&mut self, quote: u8) -> Option<&'i [u8]> {
+    /// Reads a string after its opening quote. Returns it when nothing was escaped, otherwise it stands in `text`; and as
+    /// it is written.
+    fn string(&mut self, quote: u8) -> (Option<&'i [u8]>, &'i [u8]) {
         self.lenient(quote == b'"');
         self.advance(1);
+        let from = self.rest;
         let end = memchr::memchr2(quote, b'\\', self.rest).unwrap_or(self.rest.len());
         let plain = self.advance(end);
         if self.rest.first() != Some(&b'\\') {
             self.advance(1);
-            return Some(plain);
+            return (Some(plain), plain);
         }
         self.text.clear();
         self.text.extend_from_slice(plain);
@@ -332,8 +336,9 @@ impl<'i> Parser<'i, '_> {
             let plain = self.advance(end);
             self.text.extend_from_slice(plain);
         }
+        let raw = from.get(..from.len() - self.rest.len()).unwrap_or_default();
         self.advance(1);
-        None
+        (None, raw)
     }
 }
 

@@ -15,6 +15,10 @@ use crate::{
 pub(crate) struct Pair {
     pub(crate) name: Range<usize>,
     pub(crate) value: Range<usize>,
+    /// The name before decoding, in the input.
+    pub(crate) raw_name: Range<usize>,
+    /// The value before decoding, in the input.
+    pub(crate) raw_value: Range<usize>,
     /// How many pairs before it have the same name.
     pub(crate) nth: u32,
     /// Whether there is no `=`, so that the name may just as well be a value.
@@ -37,7 +41,10 @@ impl Pairs {
     pub(crate) fn parse(&mut self, input: &[u8], max_pairs: usize, text: &mut Vec<u8>) -> bool {
         self.list.clear();
         text.clear();
+        let mut from = 0;
         for pair in input.split(|b| *b == b'&') {
+            let at = from;
+            from += pair.len() + 1;
             if pair.is_empty() {
                 continue;
             }
@@ -60,6 +67,8 @@ impl Pairs {
             self.list.push(Pair {
                 name: start..middle,
                 value: middle..text.len(),
+                raw_name: at..at + name.len(),
+                raw_value: at + pair.len() - value.len()..at + pair.len(),
                 nth: 0,
                 is_bare: equals.is_none(),
                 is_repeated: false,

@@ -12,7 +12,7 @@ struct Printer {
 }
 
 impl Sink for Printer {
-    fn member(&mut self, name: &[u8]) {
+    fn member(&mut self, name: &[u8], _raw: &[u8]) {
         self.path.push(String::from_utf8_lossy(name).into_owned());
     }
 
@@ -20,7 +20,7 @@ impl Sink for Printer {
         self.path.push(index.to_string());
     }
 
-    fn string(&mut self, value: &[u8]) {
+    fn string(&mut self, value: &[u8], _raw: &[u8]) {
         self.lines += &format!("{} = {:?}\n", self.path.join("/"), String::from_utf8_lossy(value));
     }
 

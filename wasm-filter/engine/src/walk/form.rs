@@ -1,0 +1,83 @@
+//! Forms that a value can have: each a row of one of two tables.
+//!
+//! To add a parser or decoder: give it an [`Element`](crate::point::Element) and, to be switched off, a [`Parser`]; write
+//! it below `parse` or `decode`; and add its row here.
+
+use waf_policy::Parser;
+
+use super::{Walk, decoders, json};
+use crate::{detect::Value, prefilter::Classes};
+
+/// A parser or decoder that every value is offered to.
+struct Form {
+    /// What it is switched off by.
+    parser: Parser,
+    /// Whether a value may have the form at all. Runs for every value: answer from its classes and first bytes.
+    fits: fn(&Value<'_>, &Classes) -> bool,
+    /// Reads the value and judges what it yields. Spends fuel for the bytes that it looks at.
+    read: fn(&mut Walk<'_>, &Value<'_>, &Classes, depth: usize) -> Reading,
+}
+
+/// What became of a value that was offered to a parser or decoder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reading {
+    /// It does not have the form.
+    None,
+    /// It was read. It is judged as it stands, too, because not every application reads it.
+    Read,
+    /// It was read, and nothing of it is left to be judged.
+    Whole,
+}
+
+/// Structures: a value is split into its parts. The first that reads the value is the last that is asked. They come
+/// before detectors, because a value that is a structure in every reader's eyes is judged by its parts alone.
+const STRUCTURES: &[Form] = &[Form {
+    parser: Parser::JsonDoc,
+    fits: json::fits,
+    read: json::read,
+}];
+
+/// Encodings: another form of the same value. The first that yields one is the last that is asked: further forms follow
+/// from that one, so the work stays linear.
+const ENCODINGS: &[Form] = &[
+    Form {
+        parser: Parser::Percent,
+        fits: decoders::fits_percent,
+        read: decoders::percent,
+    },
+    Form {
+        parser: Parser::Htmljs,
+        fits: decoders::fits_htmljs,
+        read: decoders::htmljs,
+    },
+    Form {
+        parser: Parser::Base64,
+        fits: decoders::fits_base64,
+        read: decoders::base64,
+    },
+];
+
+impl Walk<'_> {
+    /// Judges the parts of a value that is a structure. True when nothing of it is left to be judged.
+    pub(super) fn read_structure(&mut self, value: &Value<'_>, classes: &Classes, depth: usize) -> bool {
+        self.read_first(STRUCTURES, value, classes, depth) == Reading::Whole
+    }
+
+    /// Judges the decoded form of a value that is encoded.
+    pub(super) fn read_encoding(&mut self, value: &Value<'_>, classes: &Classes, depth: usize) {
+        self.read_first(ENCODINGS, value, classes, depth);
+    }
+
+    #[inline]
+    fn read_first(&mut self, forms: &'static [Form], value: &Value<'_>, classes: &Classes, depth: usize) -> Reading {
+        for form in forms {
+            if (form.fits)(value, classes) && self.parsers.contains(form.parser) {
+                let reading = (form.read)(self, value, classes, depth);
+                if reading != Reading::None {
+                    return reading;
+                }
+            }
+        }
+        Reading::None
+    }
+}

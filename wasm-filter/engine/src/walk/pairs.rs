@@ -1,0 +1,50 @@
+//! Queries and forms: names with values.
+
+use super::Walk;
+use crate::{detect::Place, parse::pairs, point::Element};
+
+impl Walk<'_> {
+    /// Reads the pairs of a query or a form.
+    pub(crate) fn pairs(&mut self, bytes: &[u8], element: Element, place: Place, depth: usize) {
+        if !self.budget.may_decode(bytes.len()) {
+            return;
+        }
+        let mut pairs = self.scratch.pairs.take();
+        let mut text = self.scratch.buffers.take();
+        if !pairs.parse(bytes, self.budget.limits.max_points, &mut text) {
+            self.budget.flags.points = true;
+        }
+        for (position, pair) in pairs.list.iter().enumerate() {
+            let name = text.get(pair.name.clone()).unwrap_or_default();
+            let value = text.get(pair.value.clone()).unwrap_or_default();
+            let raw_name = bytes.get(pair.raw_name.clone()).unwrap_or_default();
+            let raw_value = bytes.get(pair.raw_value.clone()).unwrap_or_default();
+            // What nothing was decoded of still stands in the request, and so do the parts that parsers find in it.
+            let value = if value == raw_value { raw_value } else { value };
+            let outer = self.scratch.point.depth();
+            pairs::push_point(&mut self.scratch.point, element, name, pair.nth, pair.is_repeated);
+            if pair.nth == 0 {
+                let name_place = if pair.is_bare { place } else { Place::Name };
+                self.within(raw_name, |walk| walk.name(name, name_place, depth));
+            }
+            self.within(raw_value, |walk| walk.value(value, place, depth));
+            self.scratch.point.truncate(outer);
+            if pair.is_repeated && pair.nth == 0 && !pairs::is_array_name(name) {
+                let mut joined = self.scratch.buffers.take();
+                for (nth, other) in pairs.repetitions(position, &text).enumerate() {
+                    if nth > 0 {
+                        joined.push(b',');
+                    }
+                    joined.extend_from_slice(text.get(other.value.clone()).unwrap_or_default());
+                }
+                pairs::push_point(&mut self.scratch.point, element, name, 0, false);
+                self.scratch.point.push(Element::Pollution);
+                self.within(bytes, |walk| walk.value(&joined, place, depth));
+                self.scratch.point.truncate(outer);
+                self.scratch.buffers.give(joined);
+            }
+        }
+        self.scratch.buffers.give(text);
+        self.scratch.pairs.give(pairs);
+    }
+}
