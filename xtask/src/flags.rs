@@ -27,6 +27,8 @@ pub(crate) enum Verb {
     Eval(Eval),
     /// Measure the engine, and Envoy with and without the module.
     Bench(Bench),
+    /// Feed the engine with generated input until nothing new is found. Needs a nightly compiler.
+    Fuzz(Fuzz),
     /// Build the page that runs the engine in a browser, and serve it.
     Playground(Playground),
     /// Become a command that dies with its parent. Started by `up`, not by people.
@@ -131,6 +133,18 @@ pub(crate) enum Subject {
     Engine,
     /// Envoy without a filter, with an empty Wasm filter, and with ours, in one run.
     Envoy,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Fuzz {
+    /// Run only this target; without it, all of them one after another.
+    pub(crate) target: Option<String>,
+    /// Stop after so many seconds. Without it, when coverage has been flat for 5 minutes and 10 minutes have passed.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) seconds: Option<u64>,
+    /// Build only.
+    #[arg(long)]
+    pub(crate) build: bool,
 }
 
 #[derive(Debug, Args)]

@@ -6,6 +6,7 @@
 mod bench;
 mod eval;
 mod flags;
+mod fuzz;
 mod http;
 mod module;
 mod playground;
@@ -44,6 +45,7 @@ fn run(verb: Verb) -> Result<()> {
         Verb::Tidy => tidy::run(&project),
         Verb::Eval(flags) => eval::run(&project, flags),
         Verb::Bench(flags) => bench::run(&project, flags),
+        Verb::Fuzz(flags) => fuzz::run(&project, flags),
         Verb::Playground(flags) => playground::run(&project, flags),
         Verb::Child(flags) => process::become_child(flags),
         #[cfg(feature = "page-builder")]

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::flags::{Part, Test};
 use crate::module;
 use crate::project::Project;
-use crate::{setup, tidy, up};
+use crate::{fuzz, setup, tidy, up};
 
 /// Counted tests. A step without tests of its own counts when it fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,6 +68,22 @@ fn run_parts(project: &Project, part: Option<Part>, count: &mut Count) -> Result
                 })?;
             }
         }
+    }
+    if wants(Part::Lint) {
+        // A workspace of its own, which nothing above looks at. Only fuzzing itself needs a nightly compiler.
+        let manifest = format!("{}/Cargo.toml", fuzz::CRATE);
+        step("format and lint fuzz targets", || {
+            cargo(project, &["fmt", "--manifest-path", &manifest, "--check"])?;
+            let lint = [
+                "clippy",
+                "--locked",
+                "--manifest-path",
+                &manifest,
+                "--target-dir",
+                "target/fuzz",
+            ];
+            cargo(project, &[&lint[..], &["--", "-Dwarnings"]].concat())
+        })?;
     }
     // The live tests load the modules, so they are built for them as well.
     if wants(Part::Wasm) || wants(Part::Unit) {

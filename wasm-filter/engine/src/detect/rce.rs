@@ -176,7 +176,7 @@ fn scan_code(value: &Value<'_>, n_words: u32, setting: &Setting, signs: &mut Sig
     if let Some(at) = code_tag(value.bytes) {
         let is_alone = !setting.is_document && n_words < 12;
         if is_alone || matches!(setting.trust, Trust::Parameter | Trust::Stored) {
-            signs.push(&CODE_TAG, at..at + 5);
+            signs.push(&CODE_TAG, at..value.bytes.len().min(at + 5));
         }
     }
 }
