@@ -2,6 +2,8 @@
 
 mod quantity;
 
+mod read;
+
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv6Addr},
@@ -12,7 +14,10 @@ use envoy::Cidr;
 use serde::Deserialize;
 use waf_policy::Mode;
 
-pub use self::quantity::Quantity;
+pub use self::{
+    quantity::Quantity,
+    read::{InvalidSettings, Mistake},
+};
 
 /// Settings of the webhook. Unset keys keep their defaults, unknown keys are errors.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -190,94 +195,7 @@ pub struct Wallarm {
     pub mode: Mode,
 }
 
-/// Settings that cannot be used.
-#[derive(Debug, thiserror::Error)]
-#[error("settings, key {key}: {reason}")]
-pub struct InvalidSettings {
-    /// Path of the key, `.` for the document itself.
-    pub key: String,
-    /// What is wrong with its value.
-    pub reason: String,
-}
-
 // === impl Settings ===
-
-impl Settings {
-    /// Reads settings. An empty document means all defaults.
-    pub fn from_yaml(yaml: &str) -> Result<Settings, InvalidSettings> {
-        let is_blank = |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#');
-        let settings = if yaml.lines().all(is_blank) {
-            Settings::default()
-        } else {
-            let document = serde_norway::Deserializer::from_str(yaml);
-            serde_path_to_error::deserialize(document).map_err(|error| InvalidSettings {
-                key: error.path().to_string(),
-                reason: error.inner().to_string(),
-            })?
-        };
-        settings.check()?;
-        Ok(settings)
-    }
-
-    /// Rules that span keys or that types do not express.
-    fn check(&self) -> Result<(), InvalidSettings> {
-        let invalid = |key: &str, reason: String| {
-            Err(InvalidSettings {
-                key: key.to_owned(),
-                reason,
-            })
-        };
-        let Nginx {
-            listen_port,
-            status_port,
-            wallarm_metrics_port,
-            ..
-        } = self.nginx;
-        if status_port == listen_port {
-            return invalid("nginx.statusPort", format!("{status_port} is nginx.listenPort too"));
-        }
-        if wallarm_metrics_port == listen_port || wallarm_metrics_port == status_port {
-            return invalid(
-                "nginx.wallarmMetricsPort",
-                format!("{wallarm_metrics_port} is nginx.listenPort or nginx.statusPort too"),
-            );
-        }
-        if self.annotation_prefix.is_empty() || self.annotation_prefix.contains('/') {
-            return invalid(
-                "annotationPrefix",
-                format!(
-                    "{:?} is not a domain name such as sidecar.wallarm.io",
-                    self.annotation_prefix
-                ),
-            );
-        }
-        let host = &self.postanalytics.host;
-        let host_characters = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | ':' | '_');
-        if host.is_empty() || !host.chars().all(host_characters) {
-            return invalid("postanalytics.host", format!("{host:?} is not a host name or address"));
-        }
-        let Paths {
-            envoy,
-            config_dir,
-            run_dir,
-            module,
-        } = &self.sidecar.paths;
-        for (key, path) in [
-            ("sidecar.paths.envoy", envoy),
-            ("sidecar.paths.configDir", config_dir),
-            ("sidecar.paths.runDir", run_dir),
-            ("sidecar.paths.module", module),
-        ] {
-            if !path.starts_with('/') || path.ends_with('/') {
-                return invalid(
-                    key,
-                    format!("{path:?} is not an absolute path without a slash at its end"),
-                );
-            }
-        }
-        Ok(())
-    }
-}
 
 impl Default for Settings {
     fn default() -> Self {

@@ -55,7 +55,7 @@ fn whole_reference_beats_its_parts() {
 fn errors_name_the_key() {
     check_error(
         "wallarm: {mode: blocking}",
-        r#"settings, key wallarm.mode: wallarm: mode "blocking" is not one of off, monitoring, safe_blocking, block at line 1 column 10"#,
+        r#"settings, key wallarm.mode: mode "blocking" is not one of off, monitoring, safe_blocking, block"#,
     );
     check_error(
         "nginx: {statusPort: 26001}",
@@ -76,6 +76,38 @@ fn errors_name_the_key() {
 }
 
 #[test]
+fn all_errors_are_named_at_once() {
+    check_error(
+        "
+wallarm: {mode: blocking, colour: red}
+nginx:
+  listenPort: 0
+  statusPort: 18080
+  setRealIpFrom: [10.0.0.0/8, here, 192.0.2.0/24, 10.0.0.0/99, there]
+annotationPrefix: ''
+",
+        concat!(
+            r#"settings, key wallarm.mode: mode "blocking" is not one of off, monitoring, safe_blocking, block; "#,
+            "key wallarm.colour: unknown field `colour`, expected `mode`; ",
+            "key nginx.listenPort: invalid value: integer `0`, expected a nonzero u16; ",
+            r#"key nginx.setRealIpFrom[1]: "here" is not an address range such as 10.0.0.0/8 or fd00::/8; "#,
+            r#"key nginx.setRealIpFrom[3]: "10.0.0.0/99" is not an address range such as 10.0.0.0/8 or fd00::/8; "#,
+            r#"key nginx.setRealIpFrom[4]: "there" is not an address range such as 10.0.0.0/8 or fd00::/8; "#,
+            "key nginx.wallarmMetricsPort: 18080 is nginx.listenPort or nginx.statusPort too; ",
+            r#"key annotationPrefix: "" is not a domain name such as sidecar.wallarm.io"#,
+        ),
+    );
+}
+
+#[test]
+fn the_number_of_mistakes_is_bounded() {
+    let yaml: String = (0..1000).map(|idx| format!("key{idx}: 1\n")).collect();
+    assert_eq!(Settings::from_yaml(&yaml).unwrap_err().mistakes.len(), 32);
+    let yaml = format!("nginx: {{setRealIpFrom: [{}]}}", "x, ".repeat(1000));
+    assert_eq!(Settings::from_yaml(&yaml).unwrap_err().mistakes.len(), 32);
+}
+
+#[test]
 fn mistyped_values_are_refused() {
     for (yaml, key) in [
         ("nginx: {listenPort: 0}", "nginx.listenPort"),
@@ -91,7 +123,9 @@ fn mistyped_values_are_refused() {
             "sidecar.containers.proxy.resources.limits.cpu",
         ),
     ] {
-        assert_eq!(Settings::from_yaml(yaml).unwrap_err().key, key, "{yaml}");
+        let mistakes = Settings::from_yaml(yaml).unwrap_err().mistakes;
+        assert_eq!(mistakes.len(), 1, "{mistakes:?}");
+        assert_eq!(mistakes[0].key, key, "{yaml}");
     }
 }
 
