@@ -33,6 +33,8 @@ pub(crate) struct Walk<'w> {
     pub(crate) budget: Budget<'w>,
     parsers: ParserSet,
     has_prefilter: bool,
+    /// Whether SQL injection needs the second opinion of the grammar.
+    has_second_opinion: bool,
     /// Whether the parsers are those that the memo knows of.
     has_memo: bool,
     findings: &'w mut Vec<Finding>,
@@ -58,6 +60,7 @@ impl<'w> Walk<'w> {
             budget: Budget::new(&settings.limits, limits, usage),
             parsers: own_parsers.unwrap_or_else(|| settings.parsers()),
             has_prefilter,
+            has_second_opinion: settings.enable_libdetection,
             has_memo: own_parsers.is_none(),
             findings,
             cursor: Cursor::default(),

@@ -259,9 +259,10 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 4000, ..Default::default() })]
 
     #[test]
-    fn equal_requests_get_equal_verdicts(first in wire(), second in wire()) {
-        let engine = Engine::new(Settings::default());
-        let unfiltered = Engine::new(Settings::default()).without_prefilter();
+    fn equal_requests_get_equal_verdicts(first in wire(), second in wire(), enable_libdetection in any::<bool>()) {
+        let settings = Settings { enable_libdetection, ..Settings::default() };
+        let engine = Engine::new(settings.clone());
+        let unfiltered = Engine::new(settings).without_prefilter();
         let mut scratch = Scratch::default();
         let (fresh, _) = inspect(&engine, &mut Scratch::default(), &second);
         // Whatever was inspected before, and with or without memory of it.

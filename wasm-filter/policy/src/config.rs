@@ -27,6 +27,9 @@ pub struct FilterConfig {
     /// Parsers that read nothing, by name; what they would have read is judged as it stands. Unset or empty: all parsers
     /// work. Source: Wallarm documentation, annotation `wallarm-parser-disable`.
     pub disabled_parsers: ParserSet,
+    /// Whether a sign of SQL injection counts only when a grammar agrees. Unset: true. False finds more and is wrong more
+    /// often. Source: Wallarm documentation, "libdetection" and `wallarm_enable_libdetection`.
+    pub enable_libdetection: bool,
 }
 
 impl Default for FilterConfig {
@@ -39,6 +42,7 @@ impl Default for FilterConfig {
             hold_headers: false,
             limits: Limits::default(),
             disabled_parsers: ParserSet::EMPTY,
+            enable_libdetection: true,
         }
     }
 }
@@ -189,6 +193,7 @@ mod json {
             let config = FilterConfig {
                 mode: Mode::Block,
                 application: 7.try_into().unwrap(),
+                enable_libdetection: false,
                 disabled_parsers: [Parser::Gzip, Parser::Jwt].into_iter().collect(),
                 ..Default::default()
             };
@@ -216,6 +221,10 @@ mod json {
             check_error(
                 r#"{"application":0}"#,
                 "plugin configuration, key application: application 0 is neither positive nor -1 (the default application)",
+            );
+            check_error(
+                r#"{"enable_libdetection":"yes"}"#,
+                r#"plugin configuration, key enable_libdetection: invalid type: string "yes", expected a boolean"#,
             );
             check_error(
                 r#"{"disabled_parsers":["json","yaml"]}"#,

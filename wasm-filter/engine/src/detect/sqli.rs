@@ -26,6 +26,8 @@ mod facts;
 mod judge;
 mod stamps;
 
+pub mod sequences;
+
 #[cfg(test)]
 mod tests;
 

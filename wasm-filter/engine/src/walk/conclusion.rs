@@ -7,7 +7,7 @@ use waf_policy::AttackType;
 use super::Walk;
 use crate::{
     Finding, Verdict,
-    detect::{self, THRESHOLD, Value},
+    detect::{self, THRESHOLD, Value, sqli},
     prefilter::Classes,
 };
 
@@ -19,6 +19,9 @@ impl Walk<'_> {
         let parameter = scratch.point.parameter();
         let (detectors, signs) = (&mut scratch.detectors, &mut scratch.signs);
         detect::scan(value, parameter, classes, detectors, &mut self.budget.fuel, signs);
+        if !self.has_second_opinion && sqli::may_match(classes) {
+            sqli::sequences::scan(value, &mut self.budget.fuel, signs);
+        }
         self.budget.flags.fuel |= self.budget.fuel.0 == 0;
         if !scratch.signs.0.is_empty() {
             self.conclude(value);

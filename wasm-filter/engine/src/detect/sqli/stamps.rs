@@ -37,6 +37,7 @@ stamps! {
         SEMICOLON_END 2032 "semicolon-end" 40 "A semicolon ends what reads as a statement.";
         OBFUSCATION 2031 "comment-blanks" 40 "Comments stand in for blanks or hide keywords.";
         CONTINUATION 2033 "condition-continued" 20 "The value begins with a connective, as if to continue a condition.";
+        SEQUENCE 2034 "token-sequence" 100 "Tokens follow one another as in an injection; the second opinion, which would read them as a query, is switched off.";
     }
 }
 
