@@ -21,7 +21,7 @@ fn hex(bytes: &[u8], max_digits: usize) -> (u32, usize) {
 }
 
 /// Appends a character as UTF-8; the replacement character for what is none.
-fn push_char(out: &mut Vec<u8>, code: u32) {
+pub(crate) fn push_char(out: &mut Vec<u8>, code: u32) {
     let c = char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
     out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
 }

@@ -8,3 +8,4 @@ pub(crate) mod head;
 pub(crate) mod json;
 pub(crate) mod multipart;
 pub(crate) mod pairs;
+pub(crate) mod xml;

@@ -6,10 +6,10 @@
 //! not read by any parser and do not count; neither do document types that name a published DTD.
 
 mod bomb;
-mod dtd;
+mod document;
 mod reach;
 
-use self::{bomb::Entities, dtd::Reader};
+use self::bomb::Entities;
 use super::{Fuel, Place, Signs, Value};
 use crate::prefilter::{Classes, byte, pair};
 
@@ -81,7 +81,7 @@ pub fn scan(value: &Value<'_>, scratch: &mut Scratch, fuel: &mut Fuel, signs: &m
     }
     let bytes: &[u8] = if is_utf16 { text } else { value.bytes };
     let n_before = signs.0.len();
-    Reader::new(bytes, entities, signs).document();
+    document::judge(bytes, entities, signs);
     if entities.explode() {
         signs.push(&ENTITY_BOMB, entities.span());
     }
