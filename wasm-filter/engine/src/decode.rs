@@ -7,6 +7,7 @@
 pub(crate) mod base64;
 pub(crate) mod htmljs;
 pub(crate) mod percent;
+pub(crate) mod unpack;
 
 /// Reads up to `max_digits` hexadecimal digits. Returns the number and how many digits it has.
 fn hex(bytes: &[u8], max_digits: usize) -> (u32, usize) {
