@@ -1,12 +1,15 @@
 //! Decoders: another form of the same value.
 //!
-//! A decoder appends its output to a buffer and says whether anything was encoded. Output is never longer than input,
-//! so the caller can check limits before it starts. What is malformed stays as it is: the application may be stricter
+//! A decoder appends its output to a buffer and says whether anything was encoded. Output is never longer than input
+//! unless its module says how much, so the caller can check limits before it starts. What is malformed stays as it is: the application may be stricter
 //! or laxer than we are, and the undecoded form is judged as well.
 
 pub(crate) mod base64;
+pub(crate) mod charset;
+pub(crate) mod hexadecimal;
 pub(crate) mod htmljs;
 pub(crate) mod percent;
+pub(crate) mod unicode;
 pub(crate) mod unpack;
 
 /// Reads up to `max_digits` hexadecimal digits. Returns the number and how many digits it has.

@@ -43,14 +43,58 @@ pub(crate) fn decode(input: &[u8], out: &mut Vec<u8>) -> bool {
             n_bits -= 8;
             let decoded = (bits >> n_bits) as u8;
             out.push(decoded);
+            let so_far = out.get(start..).unwrap_or_default();
             // PERF: most words fail within their first bytes; nothing else of them is decoded.
-            if !is_texty(decoded) && !is_object(out.get(start..).unwrap_or_default()) {
+            if !is_texty(decoded) && !is_object(so_far) && !may_be_wide(so_far) {
                 return false;
             }
         }
     }
+    if n_digits % 4 == 1 {
+        return false;
+    }
     let decoded = out.get(start..).unwrap_or_default();
-    n_digits % 4 != 1 && (is_object(decoded) || std::str::from_utf8(decoded).is_ok())
+    if decoded.contains(&0) && !is_object(decoded) {
+        narrow(start, out);
+        return true;
+    }
+    is_object(decoded) || std::str::from_utf8(decoded).is_ok()
+}
+
+/// Whether bytes read as ASCII in little-endian UTF-16, as PowerShell takes encoded commands.
+fn may_be_wide(so_far: &[u8]) -> bool {
+    let is_wide = |(position, b): (usize, &u8)| match position % 2 {
+        0 => is_texty(*b),
+        _ => *b == 0,
+    };
+    // Only the end is new, and only the beginning tells wide text from narrow.
+    so_far.iter().enumerate().take(2).all(is_wide) && so_far.iter().enumerate().skip(so_far.len() - 1).all(is_wide)
+}
+
+/// Leaves out every second byte.
+fn narrow(start: usize, out: &mut Vec<u8>) {
+    let n_bytes = (out.len() - start).div_ceil(2);
+    for nth in 0..n_bytes {
+        if let Some(b) = out.get(start + 2 * nth).copied()
+            && let Some(kept) = out.get_mut(start + nth)
+        {
+            *kept = b;
+        }
+    }
+    out.truncate(start + n_bytes);
+}
+
+/// The base64 text of a URL that holds its content (RFC 2397): `data:text/html;base64,…`.
+pub(crate) fn of_data_url(value: &[u8]) -> Option<&[u8]> {
+    const MAX_TYPE_BYTES: usize = 128;
+    let (scheme, rest) = value.split_at_checked(5)?;
+    let comma = memchr::memchr(b',', rest.get(..MAX_TYPE_BYTES).unwrap_or(rest))?;
+    let is_encoded = rest
+        .get(..comma)?
+        .trim_ascii_end()
+        .last_chunk::<7>()
+        .is_some_and(|end| end.eq_ignore_ascii_case(b";base64"));
+    (scheme.eq_ignore_ascii_case(b"data:") && is_encoded).then(|| rest.get(comma + 1..))?
 }
 
 /// Whether a byte occurs in text: printable, white space or part of a UTF-8 sequence.
@@ -110,6 +154,26 @@ mod tests {
         check("PHNjcmlwdD4", Some("<script>"));
         check("Pz8_Pz8-Pg", Some("?????>>"));
         check("JyBPUiAxPTEg\r\nLS0=", Some("' OR 1=1 --"));
+        // UTF-16: `whoami`.
+        check("dwBoAG8AYQBtAGkA", Some("whoami"));
+        check("dwBoAG8AYQBtAGkAAA==", None);
+    }
+
+    #[test]
+    fn data_urls_are_split() {
+        let split = |url: &str| of_data_url(url.as_bytes()).map(|text| String::from_utf8_lossy(text).into_owned());
+        assert_eq!(split("data:text/html;base64,PHM+").as_deref(), Some("PHM+"));
+        assert_eq!(split("DATA:;charset=x;BASE64 ,PHM+").as_deref(), Some("PHM+"));
+        for url in [
+            "data:text/html,<s>",
+            "data:base64,x",
+            "date:;base64,x",
+            "data:",
+            "",
+            "data:;base64",
+        ] {
+            assert_eq!(split(url), None, "{url}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Percent-encoding: `%27` (RFC 3986 section 2.1), `+` in queries and forms, and `%u0027` as IIS accepts.
 
-use super::{hex, push_char};
+use super::{hex, push_char, unicode};
 
 /// What `+` stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,21 +60,17 @@ pub(crate) fn decode(input: &[u8], plus: Plus, out: &mut Vec<u8>) -> bool {
     is_changed
 }
 
-/// The ASCII character that Windows puts in place of one that its code page lacks ("best fit"), which turns harmless
-/// characters into syntax after a check. Sources: Microsoft, `bestfit1252.txt`; for the private-use characters, old IIS.
+/// The ASCII character that Windows puts in place of one that its code page lacks, which turns harmless characters into
+/// syntax after a check. Quotation marks of prose count here: nobody writes them as `%u2019`.
 fn narrow(code: u32) -> u32 {
-    let ascii = match code {
-        0xff01..=0xff5e => return code - 0xfee0,
-        0x02b9 | 0x02bc | 0x02c8 | 0x2018 | 0x2019 | 0x2032 => b'\'',
-        0x02ba | 0x201c | 0x201d | 0x2033 => b'"',
-        0x2035 | 0x02cb => b'`',
-        0x2044 | 0x2215 | 0xf025 => b'/',
-        0x2216 | 0xefc8 => b'\\',
-        0x2039 | 0x2329 | 0x3008 => b'<',
-        0x203a | 0x232a | 0x3009 => b'>',
-        _ => return code,
+    let quote = match code {
+        0x2018 | 0x2019 => Some(b'\''),
+        0x201c | 0x201d => Some(b'"'),
+        0x2039 | 0x3008 => Some(b'<'),
+        0x203a | 0x3009 => Some(b'>'),
+        _ => unicode::ascii(code),
     };
-    u32::from(ascii)
+    quote.map_or(code, u32::from)
 }
 
 #[cfg(test)]
