@@ -87,6 +87,7 @@ impl Metrics {
             points: true,
             depth: true,
             decoded_bytes: true,
+            expansion: true,
             fuel: true,
         };
         let limits = every_limit

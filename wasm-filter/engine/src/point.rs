@@ -47,6 +47,13 @@ elements! {
     File, "file", "The content of an uploaded file.";
     JsonDoc, "json_doc", "The value, read as JSON.";
     Xml, "xml", "The value, read as XML.";
+    XmlTag, "xml_tag", "An XML element, by name: `URI:prefix:name` in a namespace. The first of its name in its parent.";
+    XmlTagArray, "xml_tag_array", "A further XML element of the name that precedes, by index from 1.";
+    XmlAttr, "xml_attr", "An XML attribute, by name.";
+    XmlComment, "xml_comment", "An XML comment, by index.";
+    XmlPi, "xml_pi", "An XML processing instruction, by index.";
+    XmlDtd, "xml_dtd", "The system identifier of the external subset that an XML document names.";
+    XmlDtdEntity, "xml_dtd_entity", "An entity that an XML document declares, by index.";
     Hash, "hash", "A member, by name.";
     Array, "array", "An item, by index.";
     Pollution, "pollution", "Values of a repeated name, joined with commas.";

@@ -61,6 +61,8 @@ pub struct LimitFlags {
     pub depth: bool,
     /// Decoders produced more bytes than allowed.
     pub decoded_bytes: bool,
+    /// Entities or compressed content had more to give than is expanded.
+    pub expansion: bool,
     /// The allowance of work was used up.
     pub fuel: bool,
 }
@@ -73,6 +75,7 @@ impl LimitFlags {
             points,
             depth,
             decoded_bytes,
+            expansion,
             fuel,
         } = self;
         [
@@ -80,6 +83,7 @@ impl LimitFlags {
             (points, "points"),
             (depth, "depth"),
             (decoded_bytes, "decoded_bytes"),
+            (expansion, "expansion"),
             (fuel, "fuel"),
         ]
         .into_iter()

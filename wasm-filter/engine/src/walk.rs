@@ -10,6 +10,7 @@ mod form;
 mod json;
 mod pairs;
 mod scratch;
+mod xml;
 
 use waf_policy::{Parser, ParserSet};
 

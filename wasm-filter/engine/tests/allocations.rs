@@ -47,6 +47,12 @@ const REQUESTS: &[(&[u8], Headers, &[u8])] = &[
           &c;<xi:include href=\"b.xml\"/></a>",
     ),
     (
+        b"/soap?svg=%3Csvg%20width='1'%3E%3Cg/%3E%3C/svg%3E",
+        &[(b"content-type", b"text/xml")],
+        b"<?xml version='1.0'?><!-- c --><!DOCTYPE e [<!ENTITY n 'Ada &amp; Co'>]><e:a xmlns:e='urn:e' b='&lt;3'><e:c>x &n;\
+          <![CDATA[ y]]><!-- c --></e:c><e:c>2</e:c><d>plain</d></e:a>",
+    ),
+    (
         b"/wide",
         &[(b"content-type", b"application/xml")],
         b"<\0a\0>\0h\0i\0<\0/\0a\0>\0",

@@ -146,3 +146,31 @@ fn body() {
     assert_eq!(names(flags), ["body"]);
     assert_eq!(values.last().map(String::as_str), Some("b"), "a cut value counts");
 }
+
+#[test]
+fn expansion_of_entities() {
+    let document = |n_references: usize| {
+        let references = "&a;".repeat(n_references);
+        format!("<!DOCTYPE a [<!ENTITY a '{}'>]><a>{references}</a>", "x".repeat(100))
+    };
+    let (flags, _) = inspect(Limits::default(), "/", "application/xml", whole(&document(10)));
+    assert_eq!(names(flags), [""; 0]);
+    let limits = Limits {
+        max_decoded_bytes: 500,
+        ..Limits::default()
+    };
+    let (flags, values) = inspect(limits, "/", "application/xml", whole(&document(10)));
+    assert!(names(flags).contains(&"expansion"), "{flags:?}");
+    assert!(values.iter().any(|value| value.starts_with("xxx")), "{values:?}");
+}
+
+#[test]
+fn depth_of_xml() {
+    let nested = |depth: usize| format!("{}x{}", "<a>".repeat(depth), "</a>".repeat(depth));
+    let (flags, values) = inspect(Limits::default(), "/", "application/xml", whole(&nested(200)));
+    assert_eq!(names(flags), [""; 0]);
+    assert!(values.contains(&"x".to_owned()));
+    let (flags, values) = inspect(Limits::default(), "/", "application/xml", whole(&nested(20_000)));
+    assert_eq!(names(flags), ["depth"]);
+    assert!(values.contains(&"x".to_owned()));
+}

@@ -375,3 +375,39 @@ fn binary_body_yields_its_text_only() {
     "#]],
     );
 }
+
+#[test]
+fn xml() {
+    check(
+        "POST / HTTP/1.1\nContent-Type: application/xml\n\n\
+         <?xml version=\"1.0\"?>\n<!DOCTYPE foo [<!ENTITY xxe \"aaaa\">]>\n\
+         <?xml-stylesheet type=\"text/xsl\" href=\"style.xsl\"?>\n<!-- test -->\n\
+         <methodCall>\n<methodName>&xxe;</methodName>\n<methodArgs check=\"true\">123</methodArgs>\n\
+         <methodArgs>234</methodArgs>\n</methodCall>",
+        expect![[r#"
+            ["uri"] "/" Uri
+            ["header","CONTENT-TYPE"] "application/xml" Header
+            ["post"] "<?xml version=\"1.0\"?>\n<!DOCTYPE foo [<!ENTITY xxe \"aaaa\">]>\n<?xml-stylesheet type=\"text/xsl\" href=\"style.xsl\"?>\n<!-- test -->\n<methodCall>\n<methodName>&xxe;</methodName>\n<methodArgs check=\"true\">123</methodArgs>\n<methodArgs>234</methodArgs>\n</methodCall>" RawBody
+            ["post","xml","xml_dtd_entity",0] "aaaa" Body
+            ["post","xml","xml_pi",0] "xml-stylesheet type=\"text/xsl\" href=\"style.xsl\"" Body
+            ["post","xml","xml_comment",0] " test " Body
+            ["post","xml","xml_tag","methodCall","xml_tag","methodName"] "aaaa" Body
+            ["post","xml","xml_tag","methodCall","xml_tag","methodArgs","xml_attr","check"] "true" Body
+            ["post","xml","xml_tag","methodCall","xml_tag","methodArgs"] "123" Body
+            ["post","xml","xml_tag","methodCall","xml_tag","methodArgs","xml_tag_array",1] "234" Body
+        "#]],
+    );
+    check(
+        "POST /?x=%3Cn:a%20xmlns:n='urn:n'%3E1%3C/n:a%3E HTTP/1.1\n\n{\"d\":\"<!DOCTYPE d SYSTEM 'd.dtd'><d>1</d>\"}",
+        expect![[r#"
+            ["uri"] "/?x=%3Cn:a%20xmlns:n='urn:n'%3E1%3C/n:a%3E" Uri
+            ["uri","percent"] "/?x=<n:a xmlns:n='urn:n'>1</n:a>" Uri
+            ["get","x"] "<n:a xmlns:n='urn:n'>1</n:a>" Query
+            ["get","x","xml","xml_tag","urn:n:n:a","xml_attr","xmlns:n"] "urn:n" Query
+            ["get","x","xml","xml_tag","urn:n:n:a"] "1" Query
+            ["post","json_doc","hash","d"] "<!DOCTYPE d SYSTEM 'd.dtd'><d>1</d>" Body
+            ["post","json_doc","hash","d","xml","xml_dtd"] "d.dtd" Body
+            ["post","json_doc","hash","d","xml","xml_tag","d"] "1" Body
+        "#]],
+    );
+}

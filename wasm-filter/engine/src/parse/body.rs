@@ -3,7 +3,7 @@
 use waf_policy::Parser;
 
 use super::{json, multipart};
-use crate::{Part, Request, detect::Place, point::Element, walk::Walk};
+use crate::{Part, Request, decode::charset::Charset, detect::Place, point::Element, walk::Walk};
 
 /// Shortest run of text that is judged in a binary body, in bytes.
 const MIN_TEXT_BYTES: usize = 16;
@@ -15,6 +15,7 @@ pub(crate) enum Kind {
     #[default]
     Unknown,
     Json,
+    Xml,
     Form,
     Multipart(multipart::Boundary),
 }
@@ -40,6 +41,8 @@ impl Kind {
         };
         if contains(b"json") {
             Kind::Json
+        } else if contains(b"xml") {
+            Kind::Xml
         } else if contains(b"x-www-form-urlencoded") {
             Kind::Form
         } else if contains(b"multipart/") {
@@ -63,6 +66,13 @@ pub(crate) fn inspect(bytes: &[u8], kind: &Kind, walk: &mut Walk<'_>) {
         Kind::Multipart(boundary) if walk.reads(Parser::Multipart) && parts(bytes, boundary, walk) => {}
         _ if reads_json && json::is_container(bytes) => document(bytes, walk),
         Kind::Json if reads_json && bytes.trim_ascii_start().first() == Some(&b'"') => document(bytes, walk),
+        Kind::Xml if walk.reads(Parser::Xml) => {
+            // What says so itself is read below, wherever it stands; this is for what only the head calls XML.
+            if Charset::of(bytes).is_none() && !walk.is_xml(bytes) {
+                walk.xml(bytes, Place::Body, 0);
+            }
+            raw(bytes, Place::RawBody, walk);
+        }
         Kind::Form if reads_form => {
             walk.pairs(bytes, Element::FormUrlencoded, Place::Body, 0);
             if bytes.trim_ascii_start().first() == Some(&b'<') {

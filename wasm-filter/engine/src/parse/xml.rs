@@ -28,13 +28,13 @@ const MAX_MISNESTED: usize = 16;
 pub(crate) trait Sink {
     /// An element opens, the `nth` of its name (from 0) within its parent. The name is `URI:prefix:name` in a namespace,
     /// else as written.
-    fn element(&mut self, name: &[u8], nth: u32);
+    fn element(&mut self, name: &[u8], written: &[u8], nth: u32);
     /// An attribute of the element that has just opened, with references resolved.
     fn attribute(&mut self, name: &[u8], value: &[u8]);
     /// All text that stands directly in the element that closes next, or in no element.
     fn text(&mut self, value: &[u8]);
-    /// The innermost element closes.
-    fn end(&mut self);
+    /// The innermost element closes, the `nth` of its name.
+    fn end(&mut self, nth: u32);
     /// A comment.
     fn comment(&mut self, nth: u32, value: &[u8]);
     /// A processing instruction, without its brackets.
@@ -122,6 +122,7 @@ pub(crate) fn parse(input: &[u8], max_expanded_bytes: usize, scratch: &mut Scrat
 #[derive(Debug)]
 struct Open {
     name: Range<usize>,
+    nth: u32,
     text: Text,
     mark: tag::Mark,
 }
@@ -179,6 +180,7 @@ impl<'i> Parser<'i, '_> {
     fn content(&mut self, sink: &mut impl Sink) {
         self.open.push(Open {
             name: 0..0,
+            nth: 0,
             text: Text::None,
             mark: self.names.mark(),
         });
@@ -223,7 +225,7 @@ impl<'i> Parser<'i, '_> {
             self.flush(&open, sink);
             if !self.open.is_empty() {
                 self.outcome.is_well_formed = false;
-                sink.end();
+                sink.end(open.nth);
             }
         }
     }
@@ -258,10 +260,13 @@ impl<'i> Parser<'i, '_> {
         self.at = attributes.at();
         self.outcome.is_well_formed &= attributes.is_well_formed();
         let is_nested = self.open.len() <= MAX_NESTING;
+        let mut nth = 0;
         if is_nested {
             let parent = self.open.last().map(|open| open.mark.clone()).unwrap_or_default();
-            let (key, nth) = self.names.name_element(self.input, name.clone(), &parent);
-            sink.element(key, nth);
+            let input = self.input;
+            let (key, position) = self.names.name_element(input, name.clone(), &parent);
+            nth = position;
+            sink.element(key, input.get(name.clone()).unwrap_or_default(), nth);
         } else {
             self.outcome.is_too_deep = true;
         }
@@ -277,10 +282,11 @@ impl<'i> Parser<'i, '_> {
         match (is_nested, attributes.is_empty_element()) {
             (true, true) => {
                 self.names.forget(&mark);
-                sink.end();
+                sink.end(nth);
             }
             (true, false) => self.open.push(Open {
                 name,
+                nth,
                 text: Text::None,
                 mark: self.names.mark_within(&mark),
             }),
@@ -326,7 +332,7 @@ impl<'i> Parser<'i, '_> {
             if let Some(open) = self.open.pop() {
                 self.flush(&open, sink);
                 self.names.forget(&open.mark);
-                sink.end();
+                sink.end(open.nth);
             }
         }
     }

@@ -124,7 +124,11 @@ impl PointStack {
     /// it. Empty when the value stands elsewhere.
     pub fn parameter(&self) -> &[u8] {
         let is_form = |element: &Element| {
-            element.is_decoder() || matches!(element, Element::Array | Element::Pollution | Element::JsonDoc)
+            element.is_decoder()
+                || matches!(
+                    element,
+                    Element::Array | Element::Pollution | Element::JsonDoc | Element::Xml | Element::XmlTagArray
+                )
         };
         let holder = self.elements.iter().rev().find(|(element, _)| !is_form(element));
         match holder {
@@ -132,6 +136,11 @@ impl PointStack {
                 Element::Get | Element::FormUrlencoded | Element::Multipart | Element::Hash,
                 KeySpan::Name { start, end },
             )) => self.names.get(*start..*end).unwrap_or_default(),
+            Some((Element::XmlTag | Element::XmlAttr, KeySpan::Name { start, end })) => {
+                let name = self.names.get(*start..*end).unwrap_or_default();
+                let colon = memchr::memrchr(b':', name).map_or(0, |at| at + 1);
+                name.get(colon..).unwrap_or_default()
+            }
             _ => &[],
         }
     }

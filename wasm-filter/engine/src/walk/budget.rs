@@ -75,6 +75,11 @@ impl<'w> Budget<'w> {
         self.spend(n_bytes as u64)
     }
 
+    /// Bytes that decoders may still produce.
+    pub(crate) fn decoded_left(&self) -> usize {
+        self.limits.max_decoded_bytes.saturating_sub(self.usage.n_decoded_bytes)
+    }
+
     /// Counts what a decoder produced.
     pub(crate) fn count_decoded(&mut self, n_bytes: usize) {
         self.usage.n_decoded_bytes += n_bytes;

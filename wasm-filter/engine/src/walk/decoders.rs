@@ -50,6 +50,18 @@ pub(super) fn base64(walk: &mut Walk<'_>, value: &Value<'_>, _: &Classes, depth:
     walk.decoded(value, depth, Element::Base64, base64::decode)
 }
 
+pub(super) fn fits_data_url(value: &Value<'_>, classes: &Classes) -> bool {
+    classes.all_bytes(byte::COLON | byte::SEMICOLON | byte::COMMA)
+        && !is_plain(value.place)
+        && base64::of_data_url(value.bytes).is_some()
+}
+
+pub(super) fn data_url(walk: &mut Walk<'_>, value: &Value<'_>, _: &Classes, depth: usize) -> Reading {
+    let bytes = base64::of_data_url(value.bytes).unwrap_or_default();
+    let content = Value { bytes, ..*value };
+    walk.decoded(&content, depth, Element::Base64, base64::decode)
+}
+
 impl Walk<'_> {
     /// Judges what base64 text stands for, when it is plausible.
     pub(crate) fn base64(&mut self, bytes: &[u8], place: Place, depth: usize) {

@@ -5,7 +5,7 @@
 
 use waf_policy::Parser;
 
-use super::{Walk, decoders, json};
+use super::{Walk, decoders, json, xml};
 use crate::{detect::Value, prefilter::Classes};
 
 /// A parser or decoder that every value is offered to.
@@ -31,11 +31,18 @@ pub(super) enum Reading {
 
 /// Structures: a value is split into its parts. The first that reads the value is the last that is asked. They come
 /// before detectors, because a value that is a structure in every reader's eyes is judged by its parts alone.
-const STRUCTURES: &[Form] = &[Form {
-    parser: Parser::JsonDoc,
-    fits: json::fits,
-    read: json::read,
-}];
+const STRUCTURES: &[Form] = &[
+    Form {
+        parser: Parser::JsonDoc,
+        fits: json::fits,
+        read: json::read,
+    },
+    Form {
+        parser: Parser::Xml,
+        fits: xml::fits,
+        read: xml::read,
+    },
+];
 
 /// Encodings: another form of the same value. The first that yields one is the last that is asked: further forms follow
 /// from that one, so the work stays linear.
@@ -54,6 +61,11 @@ const ENCODINGS: &[Form] = &[
         parser: Parser::Base64,
         fits: decoders::fits_base64,
         read: decoders::base64,
+    },
+    Form {
+        parser: Parser::Base64,
+        fits: decoders::fits_data_url,
+        read: decoders::data_url,
     },
 ];
 

@@ -3,7 +3,7 @@
 use crate::{
     detect::{self, Signs},
     memo::Memo,
-    parse::{json, pairs::Pairs},
+    parse::{json, pairs::Pairs, xml},
     point::PointStack,
 };
 
@@ -15,6 +15,7 @@ pub struct Scratch {
     pub(super) detectors: detect::Scratch,
     pub(super) buffers: Buffers,
     pub(super) json: Pool<json::Scratch>,
+    pub(super) xml: Pool<xml::Scratch>,
     pub(super) pairs: Pool<Pairs>,
     pub(super) memo: Memo,
 }

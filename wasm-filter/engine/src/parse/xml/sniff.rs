@@ -131,7 +131,7 @@ struct Root {
 }
 
 impl Sink for Root {
-    fn element(&mut self, name: &[u8], _nth: u32) {
+    fn element(&mut self, name: &[u8], _written: &[u8], _nth: u32) {
         if !self.is_named {
             self.is_named = true;
             self.is_html = HTML.iter().any(|known| name.eq_ignore_ascii_case(known));
@@ -140,7 +140,7 @@ impl Sink for Root {
 
     fn attribute(&mut self, _name: &[u8], _value: &[u8]) {}
     fn text(&mut self, _value: &[u8]) {}
-    fn end(&mut self) {}
+    fn end(&mut self, _nth: u32) {}
     fn comment(&mut self, _nth: u32, _value: &[u8]) {}
     fn instruction(&mut self, _nth: u32, _value: &[u8]) {}
     fn external_subset(&mut self, _system: &[u8]) {}

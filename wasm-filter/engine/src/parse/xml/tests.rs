@@ -21,7 +21,7 @@ impl Written {
 }
 
 impl Sink for Written {
-    fn element(&mut self, name: &[u8], nth: u32) {
+    fn element(&mut self, name: &[u8], _written: &[u8], nth: u32) {
         self.line("element", &[name, nth.to_string().as_bytes()]);
         self.depth += 1;
     }
@@ -31,7 +31,7 @@ impl Sink for Written {
     fn text(&mut self, value: &[u8]) {
         self.line("text", &[value]);
     }
-    fn end(&mut self) {
+    fn end(&mut self, _nth: u32) {
         self.depth -= 1;
     }
     fn comment(&mut self, nth: u32, value: &[u8]) {
