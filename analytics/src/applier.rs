@@ -17,11 +17,11 @@ use uuid::Uuid;
 
 use crate::{
     aggregate,
-    hit::Hit,
-    id::{HitId, Slot},
-    journal::{Entry, Journal, Position},
+    hit::{Hit, StoredHit},
+    id::{HitId, Position, Slot},
+    journal::{Entry, Journal},
     metrics::Metrics,
-    store::{Applied, Retention, Store, StoreError, StoredHit, WriteUnit},
+    store::{Applied, Retention, Store, StoreError, WriteUnit},
 };
 
 /// Bytes of batches per unit: about a thousand hits.

@@ -7,6 +7,8 @@ use std::{fmt, net::IpAddr};
 
 use jiff::Timestamp;
 
+use crate::id::{AttackId, HitId};
+
 /// Bounds on the parts of a hit. Longer parts are cut, and every cut is counted.
 pub mod limits {
     /// Attack type code, in bytes.
@@ -131,6 +133,19 @@ pub struct Hit {
     pub other_findings: Vec<Finding>,
     /// Limits that inspection ran into, by name.
     pub limits: Vec<String>,
+}
+
+/// A hit in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredHit {
+    /// Identifier.
+    pub id: HitId,
+    /// The attack it belongs to.
+    pub attack: AttackId,
+    /// Node that reported it.
+    pub node: String,
+    /// The hit.
+    pub hit: Hit,
 }
 
 /// Who sent a batch.

@@ -1,4 +1,4 @@
-//! Identifiers of hits and attacks.
+//! Identifiers of hits, attacks and places in a journal.
 //!
 //! A hit's id is its time: microseconds in the high bits, a counter in the low ones. The id orders hits, a range of time
 //! is a range of ids, and a store needs no second index for either.
@@ -6,6 +6,7 @@
 use std::{fmt, str::FromStr};
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
 /// First microsecond that an id can express: 2020-01-01T00:00:00Z.
 const EPOCH_MICROS: i64 = 1_577_836_800_000_000;
@@ -27,6 +28,14 @@ pub struct AttackId(pub HitId);
 /// A time that an id can express, in whole microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot(u64);
+
+/// Identity of a journal file. Positions of different journals have nothing to do with each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JournalId(pub Uuid);
+
+/// Place of an entry in a journal: from 1, growing, never used twice. 0 stands before the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position(pub u64);
 
 /// A text that is not an id: ids have 16 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -130,6 +139,14 @@ impl FromStr for AttackId {
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         text.parse().map(AttackId)
+    }
+}
+
+// === impl Position ===
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

@@ -8,7 +8,6 @@ mod window;
 mod writer;
 
 use std::{
-    fmt,
     path::Path,
     sync::{
         Arc, Mutex, PoisonError,
@@ -27,17 +26,10 @@ use waf_proto::v1;
 use crate::{
     database::{self, OpenError, Schema},
     hit::{Batch, Producer},
+    id::{JournalId, Position},
     metrics::Metrics,
     wire::{self, Cuts},
 };
-
-/// Identity of a journal file. Positions of different journals have nothing to do with each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct JournalId(pub Uuid);
-
-/// Place of an entry in a journal: from 1, growing, never used twice. 0 stands before the first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Position(pub u64);
 
 /// What became of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -293,11 +285,5 @@ impl Writer {
     pub fn join(self) {
         // A panic of the thread has been reported already, and every append since has failed.
         let _ = self.0.join();
-    }
-}
-
-impl fmt::Display for Position {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
     }
 }

@@ -12,9 +12,8 @@ use jiff::Timestamp;
 use crate::{
     aggregate::{AttackDelta, Merge, Span, Wanted},
     attack::Attack,
-    hit::{AttackTypeCode, Hit},
-    id::{AttackId, HitId, Slot},
-    journal::{JournalId, Position},
+    hit::{AttackTypeCode, StoredHit},
+    id::{AttackId, HitId, JournalId, Position, Slot},
 };
 
 /// Bytes of entries after which a page ends early, so that hostile entries of the greatest size still make pages that fit
@@ -45,19 +44,6 @@ pub enum Applied {
     Now,
     /// It had been written before; nothing changed.
     Already,
-}
-
-/// A hit in the store.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredHit {
-    /// Identifier.
-    pub id: HitId,
-    /// The attack it belongs to.
-    pub attack: AttackId,
-    /// Node that reported it.
-    pub node: String,
-    /// The hit.
-    pub hit: Hit,
 }
 
 /// Which attacks or hits are meant. Empty and absent parts do not restrict; all others must match.

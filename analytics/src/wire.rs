@@ -11,9 +11,8 @@ use waf_proto::v1;
 
 use crate::{
     attack::{Attack, AttackKey, Status},
-    hit::{Action, AttackTypeCode, Batch, Finding, Hit, Key, Point, Producer, limits},
+    hit::{Action, AttackTypeCode, Batch, Finding, Hit, Key, Point, Producer, StoredHit, limits},
     id::{AttackId, Slot},
-    store::StoredHit,
 };
 
 /// Why a hit is refused: it names the field.

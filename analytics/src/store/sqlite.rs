@@ -18,13 +18,13 @@ use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::Semaphore;
 
-use super::{Applied, AttackCursor, Filter, Paged, Retained, Retention, Store, StoreError, StoredHit, WriteUnit};
+use super::{Applied, AttackCursor, Filter, Paged, Retained, Retention, Store, StoreError, WriteUnit};
 use crate::{
     aggregate::{Span, Wanted},
     attack::Attack,
     database::{self, OpenError},
-    id::{AttackId, HitId, Slot},
-    journal::{JournalId, Position},
+    hit::StoredHit,
+    id::{AttackId, HitId, JournalId, Position, Slot},
 };
 
 /// Queries that run at the same time; others wait.

@@ -1,16 +1,52 @@
-//! Every store answers as the oracle does.
+//! What every store must do. A store is put to the suite by [`conforms!`] and its [`Site`].
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use analytics::{
     hit::{AttackTypeCode, Hit},
-    journal::Position,
-    store::{Applied, AttackCursor, Filter, Paged, Retention, Store, StoreError, WriteUnit, sqlite::SqliteStore},
+    id::Position,
+    store::{Applied, AttackCursor, Filter, Paged, Retention, Store, StoreError, WriteUnit},
 };
 use jiff::SignedDuration;
 use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 
 use crate::{oracle::Oracle, world};
+
+/// A place for one store, empty when made.
+pub(crate) trait Site {
+    /// The store.
+    type Store: Store;
+
+    /// An empty place.
+    fn new() -> Self;
+
+    /// Opens the store, for the first time or again.
+    async fn open(&self) -> Self::Store;
+}
+
+/// Runs the suite on the store of a [`Site`].
+macro_rules! conforms {
+    ($site:ty) => {
+        #[test]
+        fn answers_as_the_oracle_does() {
+            crate::conformance::answers_as_the_oracle_does::<$site>();
+        }
+
+        #[tokio::test]
+        async fn units_with_a_gap_are_refused() {
+            crate::conformance::units_with_a_gap_are_refused::<$site>().await;
+        }
+
+        #[tokio::test]
+        async fn sources_are_bounded_and_the_smallest_stay() {
+            crate::conformance::sources_are_bounded_and_the_smallest_stay::<$site>().await;
+        }
+    };
+}
+pub(crate) use conforms;
+
+/// Random worlds to compare in.
+const CASES: u32 = 48;
 
 fn filter() -> impl Strategy<Value = Filter> {
     let time = || {
@@ -49,7 +85,7 @@ async fn all_attacks(
 }
 
 /// Asks both stores the same and compares.
-async fn compare(oracle: &Oracle, store: &SqliteStore, filters: &[Filter], limit: usize) -> Result<(), TestCaseError> {
+async fn compare(oracle: &Oracle, store: &impl Store, filters: &[Filter], limit: usize) -> Result<(), TestCaseError> {
     let everything = oracle
         .attacks(Filter::default(), None, usize::MAX)
         .await
@@ -78,61 +114,72 @@ async fn compare(oracle: &Oracle, store: &SqliteStore, filters: &[Filter], limit
     Ok(())
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
-
-    #[test]
-    fn sqlite_answers_as_the_oracle_does(
-        batches in world::batches(),
-        filters in prop::collection::vec(filter(), 1..6),
-        limit in 1usize..20,
-        max_age_hours in 0u64..12,
-    ) {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("store.db");
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let oracle = Oracle::default();
-            let units = world::store_all(&oracle, &batches).await;
-            let store = SqliteStore::open(&path).unwrap();
-            let made = world::store_all(&store, &batches).await;
-            // Grouping had the same answers from both, so it came to the same units.
-            for (left, right) in units.iter().zip(&made) {
-                prop_assert_eq!(&left.hits, &right.hits);
-                prop_assert_eq!(&left.deltas, &right.deltas);
-                prop_assert_eq!(&left.merges, &right.merges);
-            }
-            // Once more changes nothing, in the same process or in the next one.
-            drop(store);
-            let store = SqliteStore::open(&path).unwrap();
-            for unit in &units {
-                prop_assert_eq!(store.apply(unit.clone()).await.unwrap(), Applied::Already);
-            }
-            prop_assert_eq!(
-                store.applied(world::JOURNAL).await.unwrap(),
-                oracle.applied(world::JOURNAL).await.unwrap()
-            );
-            let slots: Vec<_> = units.iter().flat_map(|unit| &unit.hits).map(|stored| stored.id.slot()).collect();
-            prop_assert_eq!(store.taken(slots.clone()).await.unwrap(), oracle.taken(slots).await.unwrap());
-            compare(&oracle, &store, &filters, limit).await?;
-
-            let retention = Retention {
-                max_bytes: u64::MAX,
-                max_age: Duration::from_secs(max_age_hours * 3600),
-            };
-            let now = world::start() + SignedDuration::from_hours(10);
-            oracle.retain(retention, now).await.unwrap();
-            while store.retain(retention, now).await.unwrap().more {}
-            compare(&oracle, &store, &filters, limit).await?;
-            Ok(())
-        })?;
+pub(crate) fn answers_as_the_oracle_does<S: Site>() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let filters = prop::collection::vec(filter(), 1..6);
+    let input = (world::batches(), filters, 1usize..20, 0u64..12);
+    let mut runner = TestRunner::new(ProptestConfig::with_cases(CASES));
+    let result = runner.run(&input, |(batches, filters, limit, max_age_hours)| {
+        let max_age = Duration::from_secs(max_age_hours * 3600);
+        runtime.block_on(live::<S>(&batches, &filters, limit, max_age))
+    });
+    if let Err(error) = result {
+        panic!("{error}");
     }
 }
 
-#[tokio::test]
-async fn units_with_a_gap_are_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(&folder.path().join("store.db")).unwrap();
+/// The life of a store: it is filled, opened again, asked, and forgets.
+async fn live<S: Site>(
+    batches: &[Vec<Hit>],
+    filters: &[Filter],
+    limit: usize,
+    max_age: Duration,
+) -> Result<(), TestCaseError> {
+    let site = S::new();
+    let oracle = Oracle::default();
+    let units = world::store_all(&oracle, batches).await;
+    let store = site.open().await;
+    let made = world::store_all(&store, batches).await;
+    // Grouping had the same answers from both, so it came to the same units.
+    for (left, right) in units.iter().zip(&made) {
+        prop_assert_eq!(&left.hits, &right.hits);
+        prop_assert_eq!(&left.deltas, &right.deltas);
+        prop_assert_eq!(&left.merges, &right.merges);
+    }
+    // Once more changes nothing, in the same process or in the next one.
+    drop(store);
+    let store = site.open().await;
+    for unit in &units {
+        prop_assert_eq!(store.apply(unit.clone()).await.unwrap(), Applied::Already);
+    }
+    prop_assert_eq!(
+        store.applied(world::JOURNAL).await.unwrap(),
+        oracle.applied(world::JOURNAL).await.unwrap()
+    );
+    let stored = units.iter().flat_map(|unit| &unit.hits);
+    let slots: Vec<_> = stored.map(|stored| stored.id.slot()).collect();
+    prop_assert_eq!(
+        store.taken(slots.clone()).await.unwrap(),
+        oracle.taken(slots).await.unwrap()
+    );
+    compare(&oracle, &store, filters, limit).await?;
+
+    let retention = Retention {
+        max_bytes: u64::MAX,
+        max_age,
+    };
+    let now = world::start() + SignedDuration::from_hours(10);
+    oracle.retain(retention, now).await.unwrap();
+    while store.retain(retention, now).await.unwrap().more {}
+    compare(&oracle, &store, filters, limit).await
+}
+
+pub(crate) async fn units_with_a_gap_are_refused<S: Site>() {
+    let site = S::new();
+    let store = site.open().await;
     let oracle = Oracle::default();
     let units = world::store_all(&oracle, &vec![Vec::new(); 3]).await;
     let error = store.apply(units[1].clone()).await.unwrap_err();
@@ -143,7 +190,7 @@ async fn units_with_a_gap_are_refused() {
 }
 
 /// A unit that adds hits from these addresses to one attack.
-async fn add_sources(store: &SqliteStore, numbers: std::ops::Range<u32>, at: u64) {
+async fn add_sources(store: &impl Store, numbers: std::ops::Range<u32>, at: u64) {
     let template = world::hit()
         .new_tree(&mut TestRunner::deterministic())
         .unwrap()
@@ -166,10 +213,9 @@ async fn add_sources(store: &SqliteStore, numbers: std::ops::Range<u32>, at: u64
     assert_eq!(store.apply(Arc::new(unit)).await.unwrap(), Applied::Now);
 }
 
-#[tokio::test]
-async fn sources_are_bounded_and_the_smallest_stay() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(&folder.path().join("store.db")).unwrap();
+pub(crate) async fn sources_are_bounded_and_the_smallest_stay<S: Site>() {
+    let site = S::new();
+    let store = site.open().await;
     add_sources(&store, 600..1500, 0).await;
     let attack = store
         .attacks(Filter::default(), None, 1)

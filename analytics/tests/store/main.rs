@@ -5,3 +5,4 @@ mod world;
 
 mod conformance;
 mod grouping;
+mod sqlite;

@@ -9,9 +9,9 @@ use std::{
 use analytics::{
     aggregate::{AttackDelta, Merge, Span, Wanted},
     attack::{Attack, Sources},
-    id::{AttackId, HitId, Slot},
-    journal::{JournalId, Position},
-    store::{Applied, AttackCursor, Filter, Paged, Retained, Retention, Store, StoreError, StoredHit, WriteUnit},
+    hit::StoredHit,
+    id::{AttackId, HitId, JournalId, Position, Slot},
+    store::{Applied, AttackCursor, Filter, Paged, Retained, Retention, Store, StoreError, WriteUnit},
 };
 use jiff::Timestamp;
 

@@ -4,10 +4,9 @@ use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
 use analytics::{
     aggregate,
-    hit::{Action, AttackTypeCode, Finding, Hit, Key, Point},
-    id::{HitId, Slot},
-    journal::{JournalId, Position},
-    store::{Store, StoredHit, WriteUnit},
+    hit::{Action, AttackTypeCode, Finding, Hit, Key, Point, StoredHit},
+    id::{HitId, JournalId, Position, Slot},
+    store::{Store, WriteUnit},
 };
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;

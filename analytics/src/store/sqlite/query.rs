@@ -5,9 +5,9 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, params_from_iter};
 use super::schema;
 use crate::{
     attack::{Attack, AttackKey},
-    hit::{AttackTypeCode, limits},
+    hit::{AttackTypeCode, StoredHit, limits},
     id::{AttackId, HitId, Slot},
-    store::{AttackCursor, Filter, PAGE_BYTES, Paged, StoreError, StoredHit},
+    store::{AttackCursor, Filter, PAGE_BYTES, Paged, StoreError},
 };
 
 const ATTACK_COLUMNS: &str = "a.id, a.application, a.attack_type, a.host, a.path, a.point, \

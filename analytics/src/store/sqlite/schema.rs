@@ -8,9 +8,9 @@ use waf_proto::v1;
 
 use crate::{
     database::Schema,
-    hit::{Hit, Point},
+    hit::{Hit, Point, StoredHit},
     id::{AttackId, HitId},
-    store::{StoreError, StoredHit},
+    store::StoreError,
     wire::{self, Cuts},
 };
 

@@ -7,8 +7,7 @@ use super::schema;
 use crate::{
     aggregate::{AttackDelta, Merge, Span, Wanted},
     attack::{KeyDigest, Sources},
-    id::{AttackId, HitId, Slot},
-    journal::{JournalId, Position},
+    id::{AttackId, HitId, JournalId, Position, Slot},
     store::{Applied, Retained, Retention, StoreError, WriteUnit},
 };
 
