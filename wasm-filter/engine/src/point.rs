@@ -61,7 +61,7 @@ elements! {
     Percent, "percent", "The value, percent-decoded.";
     Htmljs, "htmljs", "The value, with HTML entities and JavaScript escapes decoded.";
     Base64, "base64", "The value, base64-decoded.";
-    Jwt, "jwt", "A part of a JSON web token: `jwt_header` or `jwt_payload`.";
+    Jwt, "jwt", "A part of a JSON web token: `jwt_prefix`, `jwt_header` or `jwt_payload`.";
 }
 
 impl Element {

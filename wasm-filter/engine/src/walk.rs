@@ -8,6 +8,8 @@ mod conclusion;
 mod decoders;
 mod form;
 mod json;
+mod jwt;
+mod multipart;
 mod pairs;
 mod scratch;
 mod xml;

@@ -19,6 +19,10 @@ const REQUESTS: &[(&[u8], Headers, &[u8])] = &[
             (b"accept", b"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"),
             (b"referer", b"https://shop.example.com/catalogue?page=2&q=na%C3%AFve"),
             (b"cookie", b"session=7f3c9a2be1d84b1c; prefs=%7B%22theme%22%3A%22dark%22%7D"),
+            (
+                b"authorization",
+                b"Bearer eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.eyJzdWIiOiI0MiIsIm5hbWUiOiJTaW9iaFx1MDBlMW4gTydCcmllbiIsInNjb3BlIjoib3JkZXJzOnJlYWQgcHJvZmlsZSIsImlzcyI6Imh0dHBzOi8vaWQuZXhhbXBsZS5jb20vIiwidXJsIjoiaHR0cHM6Ly9zaG9wLmV4YW1wbGUuY29tL2E_Yj1jIn0.c2lnbmF0dXJl",
+            ),
             (b"x-token", b"dGhpcyBpcyBhIHBsYWluIHRva2Vu"),
         ],
         b"",

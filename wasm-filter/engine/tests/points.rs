@@ -195,6 +195,36 @@ fn multipart_with_a_file() {
 }
 
 #[test]
+fn multipart_with_structured_and_repeated_names() {
+    let fields = [
+        ("p1", 1),
+        ("p2[a]", 2),
+        ("p2[b]", 3),
+        ("p3[]", 4),
+        ("p3[]", 5),
+        ("p4", 6),
+        ("p4", 7),
+    ];
+    let part = |(name, value)| format!("--xyz\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+    let body: String = fields.into_iter().map(part).collect();
+    check(
+        &format!("POST / HTTP/1.1\nContent-Type: multipart/form-data; boundary=xyz\n\n{body}--xyz--"),
+        expect![[r#"
+            ["uri"] "/" Uri
+            ["header","CONTENT-TYPE"] "multipart/form-data; boundary=xyz" Header
+            ["post","multipart","p1"] "1" Body
+            ["post","multipart","p2","hash","a"] "2" Body
+            ["post","multipart","p2","hash","b"] "3" Body
+            ["post","multipart","p3","array",0] "4" Body
+            ["post","multipart","p3","array",1] "5" Body
+            ["post","multipart","p4","array",0] "6" Body
+            ["post","multipart","p4","pollution"] "6,7" Body
+            ["post","multipart","p4","array",1] "7" Body
+        "#]],
+    );
+}
+
+#[test]
 fn declared_type_hides_nothing() {
     let post = |content_type: &str, body: &str| format!("POST / HTTP/1.1\nContent-Type: {content_type}\n\n{body}");
     check(
@@ -337,8 +367,11 @@ fn credentials() {
         expect![[r#"
             ["uri"] "/" Uri
             ["header","AUTHORIZATION"] "Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dBjftJeZ4CVP" Header
+            ["header","AUTHORIZATION","jwt","jwt_prefix"] "Bearer" Header
+            ["header","AUTHORIZATION","jwt","jwt_header"] "eyJhbGciOiJIUzI1NiJ9" Header
             ["header","AUTHORIZATION","jwt","jwt_header","base64"] "{\"alg\":\"HS256\"}" Header
             ["header","AUTHORIZATION","jwt","jwt_header","base64","json_doc","hash","alg"] "HS256" Header
+            ["header","AUTHORIZATION","jwt","jwt_payload"] "eyJzdWIiOiIxMjM0NTY3ODkwIn0" Header
             ["header","AUTHORIZATION","jwt","jwt_payload","base64"] "{\"sub\":\"1234567890\"}" Header
             ["header","AUTHORIZATION","jwt","jwt_payload","base64","json_doc","hash","sub"] "1234567890" Header
         "#]],
@@ -357,6 +390,73 @@ fn credentials() {
         ["uri"] "/" Uri
         ["header","AUTHORIZATION"] "Bearer opaque-token" Header
     "#]],
+    );
+}
+
+#[test]
+fn tokens() {
+    // The example of the documentation: {"alg":"HS256","typ":"JWT"}, {"sub":"1234567890","name":"John Doe",...}.
+    const TOKEN: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiaWF0\
+        IjoxNTE2MjM5MDIyfQ.SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c";
+    check(
+        &format!("GET / HTTP/1.1\nAuthentication: Bearer {TOKEN}"),
+        expect![[r#"
+            ["uri"] "/" Uri
+            ["header","AUTHENTICATION"] "Bearer eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiaWF0IjoxNTE2MjM5MDIyfQ.SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c" Header
+            ["header","AUTHENTICATION","jwt","jwt_prefix"] "Bearer" Header
+            ["header","AUTHENTICATION","jwt","jwt_header"] "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9" Header
+            ["header","AUTHENTICATION","jwt","jwt_header","base64"] "{\"alg\":\"HS256\",\"typ\":\"JWT\"}" Header
+            ["header","AUTHENTICATION","jwt","jwt_header","base64","json_doc","hash","alg"] "HS256" Header
+            ["header","AUTHENTICATION","jwt","jwt_header","base64","json_doc","hash","typ"] "JWT" Header
+            ["header","AUTHENTICATION","jwt","jwt_payload"] "eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiaWF0IjoxNTE2MjM5MDIyfQ" Header
+            ["header","AUTHENTICATION","jwt","jwt_payload","base64"] "{\"sub\":\"1234567890\",\"name\":\"John Doe\",\"iat\":1516239022}" Header
+            ["header","AUTHENTICATION","jwt","jwt_payload","base64","json_doc","hash","sub"] "1234567890" Header
+            ["header","AUTHENTICATION","jwt","jwt_payload","base64","json_doc","hash","name"] "John Doe" Header
+            ["header","AUTHENTICATION","jwt","jwt_payload","base64","json_doc","hash","iat"] "1516239022" Header
+        "#]],
+    );
+    check(
+        &format!("GET /?t={TOKEN} HTTP/1.1\nCookie: t={TOKEN}"),
+        expect![[r#"
+        ["uri"] "/?t=eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiaWF0IjoxNTE2MjM5MDIyfQ.SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c" Uri
+        ["get","t"] "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiaWF0IjoxNTE2MjM5MDIyfQ.SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c" Query
+        ["get","t","jwt","jwt_header"] "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9" Query
+        ["get","t","jwt","jwt_header","base64"] "{\"alg\":\"HS256\",\"typ\":\"JWT\"}" Query
+        ["get","t","jwt","jwt_header","base64","json_doc","hash","alg"] "HS256" Query
+        ["get","t","jwt","jwt_header","base64","json_doc","hash","typ"] "JWT" Query
+        ["get","t","jwt","jwt_payload"] "eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiaWF0IjoxNTE2MjM5MDIyfQ" Query
+        ["get","t","jwt","jwt_payload","base64"] "{\"sub\":\"1234567890\",\"name\":\"John Doe\",\"iat\":1516239022}" Query
+        ["get","t","jwt","jwt_payload","base64","json_doc","hash","sub"] "1234567890" Query
+        ["get","t","jwt","jwt_payload","base64","json_doc","hash","name"] "John Doe" Query
+        ["get","t","jwt","jwt_payload","base64","json_doc","hash","iat"] "1516239022" Query
+        ["header","COOKIE","cookie","t"] "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiaWF0IjoxNTE2MjM5MDIyfQ.SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c" Cookie
+        ["header","COOKIE","cookie","t","jwt","jwt_header"] "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9" Cookie
+        ["header","COOKIE","cookie","t","jwt","jwt_header","base64"] "{\"alg\":\"HS256\",\"typ\":\"JWT\"}" Cookie
+        ["header","COOKIE","cookie","t","jwt","jwt_header","base64","json_doc","hash","alg"] "HS256" Cookie
+        ["header","COOKIE","cookie","t","jwt","jwt_header","base64","json_doc","hash","typ"] "JWT" Cookie
+        ["header","COOKIE","cookie","t","jwt","jwt_payload"] "eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiaWF0IjoxNTE2MjM5MDIyfQ" Cookie
+        ["header","COOKIE","cookie","t","jwt","jwt_payload","base64"] "{\"sub\":\"1234567890\",\"name\":\"John Doe\",\"iat\":1516239022}" Cookie
+        ["header","COOKIE","cookie","t","jwt","jwt_payload","base64","json_doc","hash","sub"] "1234567890" Cookie
+        ["header","COOKIE","cookie","t","jwt","jwt_payload","base64","json_doc","hash","name"] "John Doe" Cookie
+        ["header","COOKIE","cookie","t","jwt","jwt_payload","base64","json_doc","hash","iat"] "1516239022" Cookie
+    "#]],
+    );
+    check(
+        &format!("POST / HTTP/1.1\n\n{{\"t\":\"MobApp2 {TOKEN}\"}}"),
+        expect![[r#"
+            ["uri"] "/" Uri
+            ["post","json_doc","hash","t"] "MobApp2 eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiaWF0IjoxNTE2MjM5MDIyfQ.SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c" Body
+            ["post","json_doc","hash","t","jwt","jwt_prefix"] "MobApp2" Body
+            ["post","json_doc","hash","t","jwt","jwt_header"] "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9" Body
+            ["post","json_doc","hash","t","jwt","jwt_header","base64"] "{\"alg\":\"HS256\",\"typ\":\"JWT\"}" Body
+            ["post","json_doc","hash","t","jwt","jwt_header","base64","json_doc","hash","alg"] "HS256" Body
+            ["post","json_doc","hash","t","jwt","jwt_header","base64","json_doc","hash","typ"] "JWT" Body
+            ["post","json_doc","hash","t","jwt","jwt_payload"] "eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiaWF0IjoxNTE2MjM5MDIyfQ" Body
+            ["post","json_doc","hash","t","jwt","jwt_payload","base64"] "{\"sub\":\"1234567890\",\"name\":\"John Doe\",\"iat\":1516239022}" Body
+            ["post","json_doc","hash","t","jwt","jwt_payload","base64","json_doc","hash","sub"] "1234567890" Body
+            ["post","json_doc","hash","t","jwt","jwt_payload","base64","json_doc","hash","name"] "John Doe" Body
+            ["post","json_doc","hash","t","jwt","jwt_payload","base64","json_doc","hash","iat"] "1516239022" Body
+        "#]],
     );
 }
 

@@ -63,7 +63,7 @@ pub(crate) fn inspect(bytes: &[u8], kind: &Kind, walk: &mut Walk<'_>) {
     let reads_json = walk.reads(Parser::JsonDoc);
     let reads_form = walk.reads(Parser::FormUrlencoded);
     match kind {
-        Kind::Multipart(boundary) if walk.reads(Parser::Multipart) && parts(bytes, boundary, walk) => {}
+        Kind::Multipart(boundary) if walk.reads(Parser::Multipart) && walk.multipart(bytes, boundary) => {}
         _ if reads_json && json::is_container(bytes) => document(bytes, walk),
         Kind::Json if reads_json && bytes.trim_ascii_start().first() == Some(&b'"') => document(bytes, walk),
         Kind::Xml if walk.reads(Parser::Xml) => {
@@ -94,34 +94,8 @@ fn document(bytes: &[u8], walk: &mut Walk<'_>) {
     }
 }
 
-/// Judges the parts of a multipart body. False when there are none.
-fn parts(bytes: &[u8], boundary: &multipart::Boundary, walk: &mut Walk<'_>) -> bool {
-    let mut has_parts = false;
-    for part in multipart::parts(bytes, boundary) {
-        has_parts = true;
-        if !walk.wants_more() {
-            break;
-        }
-        let outer = walk.scratch.point.depth();
-        walk.scratch.point.push_name(Element::Multipart, part.name);
-        walk.name(part.name, Place::Name, 0);
-        match part.file_name {
-            None => walk.value(part.content, Place::Body, 0),
-            Some(file_name) => {
-                walk.scratch.point.push(Element::File);
-                walk.scratch.point.push(Element::Name);
-                walk.value(file_name, Place::FileName, 0);
-                walk.scratch.point.pop();
-                raw(part.content, Place::File, walk);
-            }
-        }
-        walk.scratch.point.truncate(outer);
-    }
-    has_parts
-}
-
 /// Judges bytes that no parser reads: text as a whole, binary content by its runs of text.
-fn raw(bytes: &[u8], place: Place, walk: &mut Walk<'_>) {
+pub(crate) fn raw(bytes: &[u8], place: Place, walk: &mut Walk<'_>) {
     if !is_binary(bytes) || is_wide_markup(bytes) {
         walk.value(bytes, place, 0);
         return;

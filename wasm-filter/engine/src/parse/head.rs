@@ -156,23 +156,11 @@ fn header(request: &Request<'_>, repetitions: &Repetitions, position: usize, wal
     }
 }
 
-/// Judges what credentials hold (RFC 7617 section 2, RFC 7519 section 3): a name and password, or a token's claims,
-/// which many applications read before they verify it.
+/// Judges the name and password of basic credentials (RFC 7617 section 2). Tokens are read wherever they stand.
 fn credentials(value: &[u8], walk: &mut Walk<'_>) {
     let blank = memchr::memchr(b' ', value).unwrap_or(value.len());
-    let scheme = value.get(..blank).unwrap_or_default();
-    let rest = value.get(blank..).unwrap_or_default().trim_ascii();
-    if scheme.eq_ignore_ascii_case(b"basic") {
-        walk.base64(rest, Place::Header, 0);
-    } else if scheme.eq_ignore_ascii_case(b"bearer") && walk.reads(Parser::Jwt) {
-        for (name, part) in [&b"jwt_header"[..], b"jwt_payload"]
-            .into_iter()
-            .zip(rest.split(|b| *b == b'.'))
-        {
-            walk.scratch.point.push_name(Element::Jwt, name);
-            walk.base64(part, Place::Header, 0);
-            walk.scratch.point.pop();
-        }
+    if value.get(..blank).unwrap_or_default().eq_ignore_ascii_case(b"basic") {
+        walk.base64(value.get(blank..).unwrap_or_default().trim_ascii(), Place::Header, 0);
     }
 }
 

@@ -78,8 +78,40 @@ impl Pairs {
         true
     }
 
+    /// Forgets all pairs and keeps the memory.
+    pub(crate) fn clear(&mut self) {
+        self.list.clear();
+        self.by_name.clear();
+    }
+
+    /// Adds a pair that is not encoded: name and value are slices of `input`. False when there are `max_pairs` already.
+    pub(crate) fn push_raw(
+        &mut self,
+        input: &[u8],
+        name: &[u8],
+        value: &[u8],
+        max_pairs: usize,
+        text: &mut Vec<u8>,
+    ) -> bool {
+        if self.list.len() == max_pairs {
+            return false;
+        }
+        let start = text.len();
+        text.extend_from_slice(name);
+        self.list.push(Pair {
+            name: start..text.len(),
+            value: 0..0,
+            raw_name: offset_range(input, name),
+            raw_value: offset_range(input, value),
+            nth: 0,
+            is_bare: false,
+            is_repeated: false,
+        });
+        true
+    }
+
     /// Numbers pairs of the same name.
-    fn number(&mut self, text: &[u8]) {
+    pub(crate) fn number(&mut self, text: &[u8]) {
         let Pairs { list, by_name } = self;
         by_name.clear();
         if list.len() < 2 {
@@ -126,6 +158,12 @@ impl Pairs {
             .take_while(move |at| is_some && name_at(at) == Some(name))
             .filter_map(|at| self.list.get(*at as usize))
     }
+}
+
+/// Where a slice of `whole` stands in it.
+fn offset_range(whole: &[u8], slice: &[u8]) -> Range<usize> {
+    let start = slice.as_ptr().addr().saturating_sub(whole.as_ptr().addr());
+    start..start + slice.len()
 }
 
 /// Whether a name asks for an array by itself: `p[]`.

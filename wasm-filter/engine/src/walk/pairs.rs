@@ -1,7 +1,11 @@
 //! Queries and forms: names with values.
 
 use super::Walk;
-use crate::{detect::Place, parse::pairs, point::Element};
+use crate::{
+    detect::Place,
+    parse::pairs::{self, Pair, Pairs},
+    point::Element,
+};
 
 impl Walk<'_> {
     /// Reads the pairs of a query or a form.
@@ -29,22 +33,55 @@ impl Walk<'_> {
             }
             self.within(raw_value, |walk| walk.value(value, place, depth));
             self.scratch.point.truncate(outer);
-            if pair.is_repeated && pair.nth == 0 && !pairs::is_array_name(name) {
-                let mut joined = self.scratch.buffers.take();
-                for (nth, other) in pairs.repetitions(position, &text).enumerate() {
-                    if nth > 0 {
-                        joined.push(b',');
-                    }
-                    joined.extend_from_slice(text.get(other.value.clone()).unwrap_or_default());
-                }
-                pairs::push_point(&mut self.scratch.point, element, name, 0, false);
-                self.scratch.point.push(Element::Pollution);
-                self.within(bytes, |walk| walk.value(&joined, place, depth));
-                self.scratch.point.truncate(outer);
-                self.scratch.buffers.give(joined);
-            }
+            let joins = |pair: &Pair| text.get(pair.value.clone()).unwrap_or_default();
+            self.pollution((bytes, place, depth), &pairs, position, &text, element, joins);
         }
         self.scratch.buffers.give(text);
         self.scratch.pairs.give(pairs);
+    }
+
+    /// Judges the values of a repeated name joined with commas, as some applications read them (OWASP, "HTTP parameter
+    /// pollution"), once per name. They come from the whole of `bytes`.
+    pub(super) fn pollution<'t>(
+        &mut self,
+        (bytes, place, depth): (&[u8], Place, usize),
+        pairs: &Pairs,
+        position: usize,
+        names: &[u8],
+        element: Element,
+        value_of: impl Fn(&Pair) -> &'t [u8],
+    ) {
+        let Some(pair) = pairs
+            .list
+            .get(position)
+            .filter(|pair| pair.is_repeated && pair.nth == 0)
+        else {
+            return;
+        };
+        let name = names.get(pair.name.clone()).unwrap_or_default();
+        if pairs::is_array_name(name) {
+            return;
+        }
+        let n_bytes = pairs
+            .repetitions(position, names)
+            .map(|pair| value_of(pair).len() + 1)
+            .sum();
+        if !self.budget.may_decode(n_bytes) {
+            return;
+        }
+        self.budget.count_decoded(n_bytes);
+        let mut joined = self.scratch.buffers.take();
+        for (nth, other) in pairs.repetitions(position, names).enumerate() {
+            if nth > 0 {
+                joined.push(b',');
+            }
+            joined.extend_from_slice(value_of(other));
+        }
+        let outer = self.scratch.point.depth();
+        pairs::push_point(&mut self.scratch.point, element, name, 0, false);
+        self.scratch.point.push(Element::Pollution);
+        self.within(bytes, |walk| walk.value(&joined, place, depth));
+        self.scratch.point.truncate(outer);
+        self.scratch.buffers.give(joined);
     }
 }
