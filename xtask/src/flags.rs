@@ -23,6 +23,8 @@ pub(crate) enum Verb {
     Test(Test),
     /// Check the rules of this project that no other tool knows.
     Tidy,
+    /// Write the schema and the table of values of the Helm chart from the comments of its values.
+    Chart(Chart),
     /// Score a running sidecar in block mode on labelled requests.
     Eval(Eval),
     /// Measure the engine, and Envoy with and without the module.
@@ -80,6 +82,13 @@ pub(crate) struct Up {
 pub(crate) struct Test {
     /// Run only this part.
     pub(crate) part: Option<Part>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Chart {
+    /// Only fail when they are not current.
+    #[arg(long)]
+    pub(crate) check: bool,
 }
 
 /// A part of `cargo xtask test`.

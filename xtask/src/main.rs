@@ -4,6 +4,7 @@
 //! without it.
 
 mod bench;
+mod chart;
 mod eval;
 mod flags;
 mod fuzz;
@@ -42,6 +43,7 @@ fn run(verb: Verb) -> Result<()> {
         Verb::Setup => setup::run(&project),
         Verb::Up(flags) => up::run(&project, flags),
         Verb::Test(flags) => test::run(&project, flags),
+        Verb::Chart(flags) => chart::run(&project, flags),
         Verb::Tidy => tidy::run(&project),
         Verb::Eval(flags) => eval::run(&project, flags),
         Verb::Bench(flags) => bench::run(&project, flags),

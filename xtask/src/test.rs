@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::flags::{Part, Test};
+use crate::flags::{self, Part, Test};
 use crate::module;
 use crate::project::Project;
-use crate::{fuzz, setup, tidy, up};
+use crate::{chart, fuzz, setup, tidy, up};
 
 /// Counted tests. A step without tests of its own counts when it fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +40,7 @@ fn run_parts(project: &Project, part: Option<Part>, count: &mut Count) -> Result
     if wants(Part::Lint) {
         step("format", || cargo(project, &["fmt", "--all", "--check"]))?;
         step("tidy", || tidy::run(project))?;
+        step("chart", || chart::run(project, flags::Chart { check: true }))?;
         step("lint", || {
             cargo(
                 project,

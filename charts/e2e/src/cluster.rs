@@ -27,7 +27,7 @@ pub use self::{
     certificates::{Authority, Certificate},
     helm::Helm,
 };
-use crate::poll;
+use crate::{module::project, poll};
 
 /// Names a kubeconfig file of an existing cluster to use in place of an own control plane. Not `KUBECONFIG`: tests install
 /// cluster-wide webhooks, and that variable often points to a cluster that people depend on.
@@ -127,6 +127,11 @@ impl Cluster {
     pub fn log(&self) -> String {
         self.control_plane.as_ref().map_or_else(String::new, ControlPlane::log)
     }
+}
+
+/// The chart as it is shipped.
+pub fn chart_folder() -> PathBuf {
+    project().join("charts/wallarm-sidecar")
 }
 
 async fn connect(kubeconfig: &Path) -> anyhow::Result<Client> {

@@ -1,5 +1,6 @@
 //! Scenarios on a real API server. One control plane serves all of them; each makes namespaces of its own.
 
+mod chart;
 mod control_plane;
 
 use std::{
@@ -32,7 +33,10 @@ fn main() -> ExitCode {
 
 fn run() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::from_args();
-    let scenarios = control_plane::scenarios();
+    let scenarios = [control_plane::scenarios(), chart::scenarios()]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>();
     let is_wanted = |name: &str| {
         let Arguments { filter, exact, .. } = &arguments;
         filter
