@@ -28,6 +28,34 @@ pub struct Answer {
     pub review: Value,
     /// How the review ended.
     pub decision: Decision,
+    /// What people should be told besides. None for a dry run, which must have no side effects.
+    pub notice: Option<Notice>,
+}
+
+/// Something to say about a pod to people who do not see the answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// One word of Kubernetes' kind: `SidecarDenied` or `SidecarWarning`.
+    pub reason: &'static str,
+    /// The refusal, or all warnings.
+    pub text: String,
+    /// What it is about.
+    pub subject: Subject,
+}
+
+/// An object of the cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subject {
+    /// For example `apps/v1`.
+    pub api_version: String,
+    /// For example `ReplicaSet`.
+    pub kind: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its id; none for a pod that does not exist yet.
+    pub uid: Option<String>,
 }
 
 /// How a review ended.
@@ -66,8 +94,20 @@ pub fn answer(body: &[u8], settings: &Settings, cluster: Cluster) -> Result<Answ
     }
     // The pod is taken from the document as it came: the typed request keeps only what this program knows.
     let pod = document.pointer("/request/object").unwrap_or(&Value::Null);
+    let mut notice = None;
     let (response, decision) = match read_request(&document) {
-        Ok(request) => decide(&request, pod, settings, cluster),
+        Ok(request) => {
+            let (response, decision) = decide(&request, pod, settings, cluster);
+            if !request.dry_run {
+                notice = Notice::new(
+                    &response,
+                    decision,
+                    request.namespace.as_deref().unwrap_or_default(),
+                    pod,
+                );
+            }
+            (response, decision)
+        }
         Err(reason) => {
             warn!(uid, reason, "Malformed admission review.");
             let mut response = AdmissionResponse::invalid(reason);
@@ -77,7 +117,11 @@ pub fn answer(body: &[u8], settings: &Settings, cluster: Cluster) -> Result<Answ
         }
     };
     let review = to_json(response).map_err(|error| Malformed(error.to_string()))?;
-    Ok(Answer { review, decision })
+    Ok(Answer {
+        review,
+        decision,
+        notice,
+    })
 }
 
 /// The answer as the API server documents it: kube leaves the patch a list of numbers, four times as long as Base64.
@@ -161,6 +205,55 @@ fn pod_name(pod: &Value) -> &str {
     text("/metadata/name")
         .or(text("/metadata/generateName"))
         .unwrap_or_default()
+}
+
+// === impl Notice ===
+
+impl Notice {
+    /// What there is to say about this answer.
+    fn new(response: &AdmissionResponse, decision: Decision, namespace: &str, pod: &Value) -> Option<Notice> {
+        let warnings = response.warnings.as_deref().unwrap_or_default();
+        let (reason, text) = match decision {
+            Decision::Denied => ("SidecarDenied", response.result.message.clone()),
+            _ if !warnings.is_empty() => ("SidecarWarning", warnings.join("\n")),
+            _ => return None,
+        };
+        Some(Notice {
+            reason,
+            text,
+            subject: Subject::new(namespace, pod),
+        })
+    }
+}
+
+// === impl Subject ===
+
+impl Subject {
+    /// The controller that creates the pod. For a pod that somebody creates directly: the pod, which has a name then.
+    fn new(namespace: &str, pod: &Value) -> Subject {
+        let owners = pod.pointer("/metadata/ownerReferences").and_then(Value::as_array);
+        let controller = owners
+            .into_iter()
+            .flatten()
+            .find(|owner| owner["controller"] == Value::Bool(true));
+        let text = |key: &str| Some(controller?.get(key)?.as_str()?.to_owned());
+        match (text("apiVersion"), text("kind"), text("name")) {
+            (Some(api_version), Some(kind), Some(name)) => Subject {
+                api_version,
+                kind,
+                namespace: namespace.to_owned(),
+                name,
+                uid: text("uid"),
+            },
+            _ => Subject {
+                api_version: "v1".to_owned(),
+                kind: "Pod".to_owned(),
+                namespace: namespace.to_owned(),
+                name: pod_name(pod).trim_end_matches('-').to_owned(),
+                uid: None,
+            },
+        }
+    }
 }
 
 // === impl Decision ===

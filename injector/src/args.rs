@@ -9,6 +9,7 @@ use tracing::Level;
 use crate::{
     cluster::Cluster,
     render::{Format, RenderError, render},
+    serve::Serve,
     settings::Settings,
 };
 
@@ -31,26 +32,9 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Answers the Kubernetes API server.
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Prints a manifest as the webhook would change it.
     Render(Render),
-}
-
-/// Arguments of `serve`.
-#[derive(Debug, Args)]
-pub struct Serve {
-    /// Address to listen on; `:8443` means port 8443 of every address.
-    #[arg(long, env = "LISTEN", default_value = ":8443")]
-    pub listen: Listen,
-    /// Certificate chain, PEM.
-    #[arg(long, env = "TLS_CERT_FILE", default_value = "/etc/controller/tls/tls.crt")]
-    pub tls_cert_file: PathBuf,
-    /// Private key, PEM.
-    #[arg(long, env = "TLS_KEY_FILE", default_value = "/etc/controller/tls/tls.key")]
-    pub tls_key_file: PathBuf,
-    /// Settings, YAML.
-    #[arg(long, env = "CONFIG", default_value = "/etc/controller/config.yaml")]
-    pub config: PathBuf,
 }
 
 /// Arguments of `render`.

@@ -116,6 +116,48 @@ fn mistakes_are_denied() {
 }
 
 #[test]
+fn owners_are_told_what_happened_to_their_pods() {
+    let notice = |review: &Value| {
+        let answer = answer(review.to_string().as_bytes(), &Settings::default(), Cluster::default()).unwrap();
+        answer.notice
+    };
+    let mut denied = review(pod(json!({"sidecar.wallarm.io/wallarm-mode": "blocking"})));
+    let of_pod = notice(&denied).unwrap();
+    assert_eq!(of_pod.reason, "SidecarDenied");
+    assert!(
+        of_pod.text.contains("sidecar.wallarm.io/wallarm-mode"),
+        "{}",
+        of_pod.text
+    );
+    assert_eq!((&*of_pod.subject.kind, &*of_pod.subject.name), ("Pod", "myapp"));
+
+    denied["request"]["object"]["metadata"]["ownerReferences"] = json!([
+        {"apiVersion": "v1", "kind": "Other", "name": "other", "uid": "1"},
+        {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "myapp-7", "uid": "2", "controller": true},
+    ]);
+    let expected = Subject {
+        api_version: "apps/v1".to_owned(),
+        kind: "ReplicaSet".to_owned(),
+        namespace: "default".to_owned(),
+        name: "myapp-7".to_owned(),
+        uid: Some("2".to_owned()),
+    };
+    assert_eq!(notice(&denied).unwrap().subject, expected);
+
+    let mut warned = review(pod(json!({"sidecar.wallarm.io/wallarm-mod": "block"})));
+    assert_eq!(notice(&warned).unwrap().reason, "SidecarWarning");
+    assert_eq!(notice(&review(pod(json!({})))), None);
+
+    // A dry run says the same to its caller and nothing to anybody else.
+    for review in [&mut denied, &mut warned] {
+        let (real, _) = answered(review);
+        review["request"]["dryRun"] = json!(true);
+        assert_eq!(answered(review).0, real);
+        assert_eq!(notice(review), None);
+    }
+}
+
+#[test]
 fn malformed_reviews_with_an_id_are_denied() {
     check(
         &json!({"request": {"uid": "1"}}),

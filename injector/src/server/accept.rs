@@ -1,6 +1,6 @@
 //! Connections: accepted, encrypted, handed to warp, drained.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, net, sync::Arc, time::Duration};
 
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -10,12 +10,13 @@ use hyper_util::{
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinHandle,
     time::{sleep, timeout},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tracing::{debug, info, warn};
 
-use super::{Limits, Server, routes};
+use super::{Health, Limits, Server, routes};
 use crate::metrics::Metrics;
 
 /// Pause after the operating system refused a connection, usually for want of file descriptors.
@@ -28,35 +29,53 @@ impl Server {
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> io::Result<()> {
         let Server {
             listener,
-            tls,
-            settings,
+            status,
+            serving,
+            inputs,
             metrics,
             limits,
         } = self;
         listener.set_nonblocking(true)?;
         let listener = TcpListener::from_std(listener)?;
-        let tls = TlsAcceptor::from(tls);
-        let routes = warp::service(routes::routes(settings, metrics.clone(), limits));
+        let tls = TlsAcceptor::from(Arc::new(serving.tls_config().map_err(io::Error::other)?));
+        let health = Health::new(serving);
+        let routes = warp::service(routes::routes(inputs, health.clone(), metrics.clone(), limits));
+        // Ends with this function.
+        let _status = match status {
+            Some(status) => Some(AbortOnDrop(tokio::spawn(serve_status(
+                status,
+                health.clone(),
+                metrics.clone(),
+                limits,
+            )?))),
+            None => None,
+        };
         let permits = Arc::new(Semaphore::new(limits.max_connections));
         let drain = GracefulShutdown::new();
-        let mut shutdown = std::pin::pin!(shutdown);
+        let mut stop = std::pin::pin!(async {
+            shutdown.await;
+            health.drain();
+            info!("Not ready any more, still answering.");
+            // Until no new connection is sent here. Answers carry `connection: close` meanwhile, so clients with
+            // connections that stay open move on as well.
+            sleep(limits.drain_delay).await;
+        });
         loop {
             let (stream, permit) = tokio::select! {
-                () = &mut shutdown => break,
+                () = &mut stop => break,
                 accepted = accept(&listener, &permits) => accepted,
             };
             let (tls, metrics) = (tls.clone(), metrics.clone());
             let (drain, service) = (drain.watcher(), TowerToHyperService::new(routes.clone()));
             tokio::spawn(async move {
                 let _permit = permit;
+                let _open = metrics.open_connection();
                 let Some(stream) = handshake(tls, stream, &metrics, limits).await else {
                     return;
                 };
-                let mut http = auto::Builder::new(TokioExecutor::new()).http1_only();
-                http.http1()
-                    .timer(TokioTimer::new())
-                    .header_read_timeout(limits.header_timeout);
-                let connection = http.serve_connection(TokioIo::new(stream), service).into_owned();
+                let connection = http1(limits)
+                    .serve_connection(TokioIo::new(stream), service)
+                    .into_owned();
                 if let Err(error) = drain.watch(connection).await {
                     debug!(error, "Connection failed.");
                 }
@@ -68,6 +87,51 @@ impl Server {
             warn!("Some connections did not end in time.");
         }
         Ok(())
+    }
+}
+
+/// The plain port for kubelets and Prometheus: its connections are few and short, and never wait for those of others.
+///
+/// Errors: the port cannot be watched.
+fn serve_status(
+    listener: net::TcpListener,
+    health: Health,
+    metrics: Arc<Metrics>,
+    limits: Limits,
+) -> io::Result<impl Future<Output = ()>> {
+    listener.set_nonblocking(true)?;
+    let listener = TcpListener::from_std(listener)?;
+    let routes = warp::service(routes::status(health, metrics));
+    let permits = Arc::new(Semaphore::new(limits.max_status_connections));
+    Ok(async move {
+        loop {
+            let (stream, permit) = accept(&listener, &permits).await;
+            let service = TowerToHyperService::new(routes.clone());
+            tokio::spawn(async move {
+                let _permit = permit;
+                let http = http1(limits);
+                if let Err(error) = http.serve_connection(TokioIo::new(stream), service).await {
+                    debug!(error, "Connection to the status port failed.");
+                }
+            });
+        }
+    })
+}
+
+fn http1(limits: Limits) -> auto::Builder<TokioExecutor> {
+    let mut http = auto::Builder::new(TokioExecutor::new()).http1_only();
+    http.http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_timeout);
+    http
+}
+
+/// A task that does not outlive its owner.
+struct AbortOnDrop(JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

@@ -1,4 +1,4 @@
-//! The three paths.
+//! The paths.
 
 use std::{sync::Arc, time::Instant};
 
@@ -6,7 +6,7 @@ use bytes::{Buf, BufMut, BytesMut};
 use futures_util::{Stream, StreamExt};
 use http::{
     StatusCode,
-    header::{CONTENT_LENGTH, CONTENT_TYPE},
+    header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue},
 };
 use tokio::time::timeout;
 use tracing::warn;
@@ -15,12 +15,10 @@ use warp::{
     reply::{Reply, Response, with_header, with_status},
 };
 
-use super::Limits;
+use super::{Health, Inputs, Limits};
 use crate::{
     admission,
-    cluster::Cluster,
     metrics::{self, Metrics},
-    settings::Settings,
 };
 
 /// A request to `/inject` that is no review.
@@ -30,40 +28,58 @@ struct Refusal {
 }
 
 pub(super) fn routes(
-    settings: Arc<Settings>,
+    inputs: Inputs,
+    health: Health,
     metrics: Arc<Metrics>,
     limits: Limits,
 ) -> impl Filter<Extract = impl Reply, Error = Rejection> + Clone {
-    let health = warp::path!("healthz").and(warp::get()).map(|| "OK\n");
-    let prometheus = {
-        let metrics = metrics.clone();
-        let page = move || with_header(metrics.encode(), CONTENT_TYPE, metrics::CONTENT_TYPE);
-        warp::path!("metrics").and(warp::get()).map(page)
-    };
+    let status = status(health.clone(), metrics.clone());
     let inject = warp::path!("inject")
         .and(warp::post())
         .and(warp::header::optional(CONTENT_TYPE.as_str()))
         .and(warp::header::optional(CONTENT_LENGTH.as_str()))
         .and(warp::body::stream())
         .then(move |content_type: Option<String>, length: Option<u64>, body| {
-            let (settings, metrics) = (settings.clone(), metrics.clone());
+            let (inputs, health, metrics) = (inputs.clone(), health.clone(), metrics.clone());
             async move {
-                let answer = inject(content_type.as_deref(), length, body, &settings, &metrics, limits).await;
-                answer.unwrap_or_else(|Refusal { status, reason }| {
+                let answer = inject(content_type.as_deref(), length, body, &inputs, &metrics, limits).await;
+                let mut response = answer.unwrap_or_else(|Refusal { status, reason }| {
                     warn!(%status, reason, "Refused a request.");
                     metrics.refused_request(status.as_u16());
                     with_status(reason + "\n", status).into_response()
-                })
+                });
+                if health.is_draining() {
+                    let close = HeaderValue::from_static("close");
+                    response.headers_mut().insert(CONNECTION, close);
+                }
+                response
             }
         });
-    health.or(prometheus).or(inject)
+    status.or(inject)
+}
+
+/// What kubelets and Prometheus ask.
+pub(super) fn status(
+    health: Health,
+    metrics: Arc<Metrics>,
+) -> impl Filter<Extract = impl Reply, Error = Rejection> + Clone {
+    let alive = warp::path!("healthz").and(warp::get()).map(|| "OK\n");
+    let ready = warp::path!("readyz")
+        .and(warp::get())
+        .map(move || match health.unready() {
+            None => with_status("OK\n".to_owned(), StatusCode::OK),
+            Some(reason) => with_status(format!("{reason}\n"), StatusCode::SERVICE_UNAVAILABLE),
+        });
+    let page = move || with_header(metrics.encode(), CONTENT_TYPE, metrics::CONTENT_TYPE);
+    let prometheus = warp::path!("metrics").and(warp::get()).map(page);
+    alive.or(ready).or(prometheus)
 }
 
 async fn inject(
     content_type: Option<&str>,
     announced_length: Option<u64>,
     body: impl Stream<Item = Result<impl Buf, warp::Error>>,
-    settings: &Settings,
+    inputs: &Inputs,
     metrics: &Metrics,
     limits: Limits,
 ) -> Result<Response, Refusal> {
@@ -87,11 +103,15 @@ async fn inject(
         }
     };
     let started = Instant::now();
-    let answer = admission::answer(&body, settings, Cluster::default()).map_err(|malformed| Refusal {
+    let (settings, cluster) = (inputs.settings.borrow().clone(), *inputs.cluster.borrow());
+    let answer = admission::answer(&body, &settings, cluster).map_err(|malformed| Refusal {
         status: StatusCode::BAD_REQUEST,
         reason: malformed.to_string(),
     })?;
     metrics.admission(answer.decision, started.elapsed());
+    if let (Some(notices), Some(notice)) = (&inputs.notices, answer.notice) {
+        notices.hand_in(notice);
+    }
     Ok(warp::reply::json(&answer.review).into_response())
 }
 

@@ -10,11 +10,13 @@ use std::{
 };
 
 use injector::{
-    server::{Limits, Server, tls_config},
+    cluster::Cluster,
+    metrics::Metrics,
+    server::{Inputs, Limits, Server, ServingKey},
     settings::Settings,
 };
 use rcgen::{CertifiedKey, KeyPair};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls_pki_types::{CertificateDer, ServerName};
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, crypto::ring};
@@ -24,6 +26,14 @@ const DEADLINE: Duration = Duration::from_secs(30);
 
 fn certificate() -> CertifiedKey<KeyPair> {
     rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap()
+}
+
+/// Limits without the delay that clients of a Service need.
+fn quick() -> Limits {
+    Limits {
+        drain_delay: Duration::ZERO,
+        ..Limits::default()
+    }
 }
 
 /// A server in this process. It drains when dropped.
@@ -38,11 +48,14 @@ impl Webhook {
     fn start(limits: Limits) -> Self {
         let CertifiedKey { cert, signing_key } = certificate();
         let certificate = cert.der().clone();
-        let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
-        let tls = tls_config(vec![certificate.clone()], key).unwrap();
+        let serving = ServingKey::default();
+        serving
+            .replace_pem(cert.pem().as_bytes(), signing_key.serialize_pem().as_bytes())
+            .unwrap();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
-        let server = Server::new(listener, tls, Settings::default(), limits);
+        let inputs = Inputs::fixed(Settings::default(), Cluster::default());
+        let server = Server::new(listener, serving, inputs, Arc::new(Metrics::default()), limits);
         let (shutdown, stopped) = oneshot::channel::<()>();
         let thread = thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -180,7 +193,7 @@ fn review() -> Value {
 
 #[test]
 fn reviews_are_answered_and_counted() {
-    let webhook = Webhook::start(Limits::default());
+    let webhook = Webhook::start(quick());
     let mut client = webhook.client();
     for _ in 0..2 {
         let head = "POST /inject HTTP/1.1\r\ncontent-type: application/json; charset=utf-8\r\n";
@@ -200,7 +213,7 @@ fn reviews_are_answered_and_counted() {
 
 #[test]
 fn malformed_requests_are_refused_and_counted() {
-    let webhook = Webhook::start(Limits::default());
+    let webhook = Webhook::start(quick());
     for body in [&b""[..], b"{", b"\0\xff", b"{}", b"[[[[", b"\"AdmissionReview\""] {
         let answer = webhook.post(body);
         assert_eq!(answer.status, 400);
@@ -234,7 +247,7 @@ fn malformed_requests_are_refused_and_counted() {
 fn large_bodies_are_refused() {
     let limits = Limits {
         max_body_bytes: 10_000,
-        ..Limits::default()
+        ..quick()
     };
     let webhook = Webhook::start(limits);
     let head = "POST /inject HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
@@ -261,7 +274,7 @@ fn slow_clients_are_cut_off() {
         handshake_timeout: short,
         header_timeout: short,
         body_timeout: short,
-        ..Limits::default()
+        ..quick()
     });
     // No handshake.
     let mut silent = TcpStream::connect(webhook.address).unwrap();
@@ -288,7 +301,7 @@ fn slow_clients_are_cut_off() {
 
 #[test]
 fn plain_http_on_the_tls_port_harms_nobody() {
-    let webhook = Webhook::start(Limits::default());
+    let webhook = Webhook::start(quick());
     let mut plain = TcpStream::connect(webhook.address).unwrap();
     plain.set_read_timeout(Some(DEADLINE)).unwrap();
     plain
@@ -310,7 +323,8 @@ fn plain_http_on_the_tls_port_harms_nobody() {
 fn more_clients_than_connections_are_served_in_turn() {
     let webhook = Webhook::start(Limits {
         max_connections: 1,
-        ..Limits::default()
+        drain_delay: Duration::ZERO,
+        ..quick()
     });
     let mut first = webhook.client();
     assert_eq!(first.ask("GET /healthz HTTP/1.1\r\n", b"").status, 200);
@@ -324,7 +338,7 @@ fn more_clients_than_connections_are_served_in_turn() {
 
 #[test]
 fn shutdown_waits_for_answers() {
-    let mut webhook = Webhook::start(Limits::default());
+    let mut webhook = Webhook::start(quick());
     let body = review().to_string();
     let (first, rest) = body.split_at(10);
     let mut client = webhook.client();
@@ -350,7 +364,16 @@ fn shutdown_waits_for_answers() {
 fn serve(settings: &str, key: &str, cert: &str, listen: &str) -> (tempfile::TempDir, Command) {
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_injector"));
-    command.env_clear().arg("serve").env("LISTEN", listen);
+    command
+        .env_clear()
+        .args([
+            "serve",
+            "--offline",
+            "--tls-source=files",
+            "--drain-delay=0s",
+            "--reload-interval=20ms",
+        ])
+        .env("LISTEN", listen);
     for (name, variable, content) in [
         ("config.yaml", "CONFIG", settings),
         ("tls.crt", "TLS_CERT_FILE", cert),
