@@ -158,7 +158,15 @@ impl Service {
     fn start(data: &Path) -> Service {
         let mut child = Command::new(env!("CARGO_BIN_EXE_analytics"))
             .args(["serve", "--listen", "127.0.0.1:0", "--metrics-listen", "127.0.0.1:0"])
-            .args(["--log-format", "json", "--max-spool", "8GiB", "--data"])
+            .args([
+                "--log-format",
+                "json",
+                "--max-spool",
+                "8GiB",
+                "--sampling",
+                "off",
+                "--data",
+            ])
             .arg(data)
             .stderr(Stdio::piped())
             .spawn()

@@ -58,6 +58,8 @@ pub struct AttackDelta {
     pub hits: u64,
     /// Those that were blocked.
     pub blocked_hits: u64,
+    /// Those that are only counted, see [`crate::sample`].
+    pub counted_hits: u64,
     /// Their sources.
     pub sources: Sources,
     /// Payload of the latest; of several at one time the greatest.
@@ -151,6 +153,29 @@ pub fn fold(known: Vec<Span>, hits: &[(HitId, Hit)]) -> Folded {
     folded
 }
 
+// === impl Folded ===
+
+impl Folded {
+    /// Leaves hits out that `keeps` does not want, and counts them in their attacks; the hits that remain, with their
+    /// attacks. A hit that opens an attack always remains: its id is the attack's, and nothing else may take it.
+    pub fn sample(
+        &mut self,
+        hits: Vec<(HitId, Hit)>,
+        mut keeps: impl FnMut(&Hit) -> bool,
+    ) -> Vec<(HitId, AttackId, Hit)> {
+        let mut kept = Vec::with_capacity(hits.len());
+        for ((id, hit), attack) in hits.into_iter().zip(&self.attacks) {
+            let wanted = keeps(&hit);
+            if wanted || attack.0 == id {
+                kept.push((id, *attack, hit));
+            } else if let Ok(at) = self.deltas.binary_search_by_key(attack, |delta| delta.id) {
+                self.deltas[at].counted_hits += 1;
+            }
+        }
+        kept
+    }
+}
+
 /// An attack while hits are folded into it.
 struct Open {
     id: AttackId,
@@ -237,6 +262,7 @@ impl AttackDelta {
             last: hit.time,
             hits: 1,
             blocked_hits: u64::from(hit.action == Action::Blocked),
+            counted_hits: 0,
             sources,
             payload: hit.finding.payload.clone(),
         }
@@ -250,6 +276,7 @@ impl AttackDelta {
         self.last = self.last.max(other.last);
         self.hits += other.hits;
         self.blocked_hits += other.blocked_hits;
+        self.counted_hits += other.counted_hits;
         self.sources.merge(&other.sources);
         self
     }

@@ -1,12 +1,12 @@
 //! Moves hits from the journal to the store.
 //!
-//! Reads entries in order, gives hits their ids, groups them into attacks and writes all of it as one unit. The unit says
+//! Reads entries in order, gives hits their ids, groups them into attacks, leaves repetitions out, and writes the rest as one unit. The unit says
 //! which part of the journal it carries, and the store keeps that in the same transaction: a crash at any point loses
 //! nothing and doubles nothing. Entries leave the journal only after the store has them.
 
 use std::{
     collections::BTreeMap,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -17,10 +17,12 @@ use uuid::Uuid;
 
 use crate::{
     aggregate,
+    attack::AttackKey,
     hit::{Hit, StoredHit},
     id::{HitId, Position, Slot},
     journal::{Entry, Journal},
     metrics::Metrics,
+    sample::{Pressure, Sampler},
     store::{Applied, Retention, Store, StoreError, WriteUnit},
 };
 
@@ -39,6 +41,8 @@ pub struct Applier<S> {
     journal: Journal,
     store: Arc<S>,
     retention: Retention,
+    pressure: Pressure,
+    sampler: Mutex<Sampler>,
     metrics: Metrics,
 }
 
@@ -51,11 +55,13 @@ pub struct Left(#[source] StoreError);
 
 impl<S: Store> Applier<S> {
     /// An applier; [`Applier::run`] does the work.
-    pub fn new(journal: Journal, store: Arc<S>, retention: Retention, metrics: Metrics) -> Self {
+    pub fn new(journal: Journal, store: Arc<S>, retention: Retention, pressure: Pressure, metrics: Metrics) -> Self {
         Applier {
             journal,
             store,
             retention,
+            pressure,
+            sampler: Mutex::default(),
             metrics,
         }
     }
@@ -71,6 +77,10 @@ impl<S: Store> Applier<S> {
         self.journal.trim(applied);
         let mut retained_at = Instant::now();
         loop {
+            // Also when nothing arrives: load that is over must be seen to be over.
+            self.pressure.note(0, self.journal.fill(), Instant::now());
+            let stage = self.pressure.stage().unwrap_or_default();
+            self.metrics.sampling_stage.set(stage as u64);
             let read = || async {
                 let entries = self.journal.read(applied, UNIT_BYTES).await;
                 entries.map_err(StoreError::from)
@@ -124,6 +134,8 @@ impl<S: Store> Applier<S> {
         self.metrics.apply.observe(start.elapsed().as_secs_f64());
         if applied == Applied::Now {
             self.metrics.hits_applied.inc_by(unit.hits.len() as u64);
+            let counted = unit.deltas.iter().map(|delta| delta.counted_hits).sum();
+            self.metrics.hits_counted.inc_by(counted);
             self.metrics.attacks_merged.inc_by(unit.merges.len() as u64);
         }
         Ok(through)
@@ -146,12 +158,14 @@ impl<S: Store> Applier<S> {
         }
         let wanted = aggregate::wanted(identified.iter().map(|(_, hit)| hit));
         let spans = self.store.spans(wanted).await?;
-        let folded = aggregate::fold(spans, &identified);
-        let stored = identified.into_iter().zip(folded.attacks).zip(nodes);
-        let stored = stored.map(|(((id, hit), attack), node)| StoredHit {
+        let mut folded = aggregate::fold(spans, &identified);
+        let nodes: BTreeMap<HitId, &Arc<String>> = identified.iter().map(|(id, _)| *id).zip(nodes).collect();
+        // Nothing can fail from here on: an attempt that is repeated must not see its own hits as repetitions.
+        let kept = folded.sample(identified, |hit| self.keeps(hit));
+        let stored = kept.into_iter().map(|(id, attack, hit)| StoredHit {
             id,
             attack,
-            node: node.to_string(),
+            node: nodes.get(&id).map(|node| node.to_string()).unwrap_or_default(),
             hit,
         });
         Ok(Arc::new(WriteUnit {
@@ -162,6 +176,14 @@ impl<S: Store> Applier<S> {
             deltas: folded.deltas,
             hits: stored.collect(),
         }))
+    }
+
+    fn keeps(&self, hit: &Hit) -> bool {
+        let Some(stage) = self.pressure.stage() else {
+            return true;
+        };
+        let mut sampler = self.sampler.lock().unwrap_or_else(PoisonError::into_inner);
+        sampler.keeps(hit, AttackKey::of(hit).digest(), stage)
     }
 
     /// Gives each hit the next free id of its microsecond. Where that is full, the hit moves by up to a second.

@@ -66,6 +66,8 @@ pub struct Attack {
     pub hits: u64,
     /// Hits that were blocked.
     pub blocked_hits: u64,
+    /// Hits that were only counted, see [`crate::sample`].
+    pub counted_hits: u64,
     /// Different source addresses, at most [`Sources::MAX`].
     pub n_sources: u32,
     /// Payload of the latest hit.

@@ -56,6 +56,9 @@ struct Serve {
     /// Greatest age of hits, for example 30d. Older ones are deleted
     #[arg(long, env = "ANALYTICS_MAX_AGE", default_value = "30d", value_parser = parse::duration)]
     max_age: Duration,
+    /// Whether repetitions of hits are only counted in their attack while load is high
+    #[arg(long, env = "ANALYTICS_SAMPLING", default_value = "auto")]
+    sampling: Sampling,
     /// Longest time to finish requests and empty the spool when stopping
     #[arg(long, env = "ANALYTICS_DRAIN_TIMEOUT", default_value = "20s", value_parser = parse::duration)]
     drain_timeout: Duration,
@@ -65,6 +68,14 @@ struct Serve {
     /// What is logged, in the language of tracing-subscriber's EnvFilter
     #[arg(long, env = "ANALYTICS_LOG", default_value = "info")]
     log: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Sampling {
+    /// As load demands
+    Auto,
+    /// Every hit is kept
+    Off,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -159,6 +170,7 @@ impl Serve {
             max_spool,
             max_store,
             max_age,
+            sampling,
             drain_timeout,
             log_format,
             log,
@@ -181,6 +193,7 @@ impl Serve {
                 max_bytes: max_store,
                 max_age,
             },
+            sampling: sampling == Sampling::Auto,
             drain_timeout,
         };
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

@@ -3,6 +3,8 @@
 //! A batch that breaks the contract as a whole is refused. One odd hit does not cost the others: it is left out and
 //! counted, and parts that are too long are cut and counted. Nothing of what was captured is logged.
 
+use std::time::Instant;
+
 use jiff::{SignedDuration, Timestamp};
 use tonic::{Request, Response, Status};
 use tracing::warn;
@@ -12,6 +14,7 @@ use crate::{
     hit::{Batch, Hit, Producer, limits},
     journal::{AppendError, Appended, Journal},
     metrics::{BatchResult, Metrics},
+    sample::{Flow, Pressure},
     status,
     wire::{self, Cuts, Refused},
 };
@@ -25,6 +28,7 @@ const MAX_AGE: SignedDuration = SignedDuration::from_hours(30 * 24);
 #[derive(Clone, Debug)]
 pub struct Ingest {
     journal: Journal,
+    pressure: Pressure,
     metrics: Metrics,
 }
 
@@ -39,9 +43,13 @@ struct Accepted {
 // === impl Ingest ===
 
 impl Ingest {
-    /// A service that writes to a journal.
-    pub fn new(journal: Journal, metrics: Metrics) -> Self {
-        Ingest { journal, metrics }
+    /// A service that writes to a journal and tells `pressure` what arrives.
+    pub fn new(journal: Journal, pressure: Pressure, metrics: Metrics) -> Self {
+        Ingest {
+            journal,
+            pressure,
+            metrics,
+        }
     }
 
     async fn store(&self, request: v1::ReportHitsRequest) -> Result<v1::ReportHitsResponse, Status> {
@@ -81,9 +89,14 @@ impl Ingest {
                 (n_stored, n_refused)
             }
         };
+        self.pressure
+            .note(u64::from(stored), self.journal.fill(), Instant::now());
+        let Flow { flush_interval, stage } = self.pressure.flow();
         Ok(v1::ReportHitsResponse {
             stored,
             refused: refused_now,
+            flush_interval_ms: flush_interval.as_millis() as u32,
+            sampling_stage: wire::stage_to(stage).into(),
         })
     }
 

@@ -253,6 +253,11 @@ impl Journal {
         self.appended.notified().await;
     }
 
+    /// Part of the room on disk that is in use, from 0 to 1.
+    pub fn fill(&self) -> f64 {
+        self.stored_bytes.load(Ordering::Relaxed) as f64 / self.max_bytes.max(1) as f64
+    }
+
     /// Whether the last attempt to write worked.
     pub fn writable(&self) -> watch::Receiver<bool> {
         self.writable.clone()

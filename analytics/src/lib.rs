@@ -1,8 +1,8 @@
 //! Postanalytics: takes hits from sidecars, groups them into attacks, keeps them and answers questions about them.
 //!
 //! `ingest` checks a batch and puts it into the `journal`, which makes it durable; only then is it acknowledged. The
-//! `applier` takes batches from there, lets `aggregate` group hits into attacks, and writes both to the `store`, which
-//! `query` reads. `server` puts these together; `cli` is the program's face.
+//! `applier` takes batches from there, lets `aggregate` group hits into attacks and `sample` choose the hits that are kept,
+//! and writes both to the `store`, which `query` reads. `server` puts these together; `cli` is the program's face.
 
 pub mod aggregate;
 pub mod applier;
@@ -17,6 +17,7 @@ pub mod ingest;
 pub mod journal;
 pub mod metrics;
 pub mod query;
+pub mod sample;
 pub mod server;
 mod status;
 pub mod store;

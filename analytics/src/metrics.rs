@@ -73,6 +73,10 @@ pub struct Metrics {
     pub spool_bytes: Gauge<u64, AtomicU64>,
     /// Hits in the query store, counted as they are written.
     pub hits_applied: Counter,
+    /// Hits that were only counted, see [`crate::sample`].
+    pub hits_counted: Counter,
+    /// How much is kept: 0 full, 1 regular, 2 extreme, 3 counts only.
+    pub sampling_stage: Gauge<u64, AtomicU64>,
     /// Batches of the spool that could not be read.
     pub entries_unreadable: Counter,
     /// Attempts to write to the query store that failed.
@@ -122,6 +126,8 @@ impl Default for Metrics {
             spool_failures: Counter::default(),
             spool_bytes: Gauge::default(),
             hits_applied: Counter::default(),
+            hits_counted: Counter::default(),
+            sampling_stage: Gauge::default(),
             entries_unreadable: Counter::default(),
             apply_failures: Counter::default(),
             apply: seconds(),
@@ -191,6 +197,16 @@ impl Default for Metrics {
             "hits_applied",
             "Hits written to the query store",
             m.hits_applied.clone(),
+        );
+        registry.register(
+            "hits_counted",
+            "Hits counted in their attack and not kept one by one",
+            m.hits_counted.clone(),
+        );
+        registry.register(
+            "sampling_stage",
+            "How much is kept: 0 full, 1 regular, 2 extreme, 3 counts only",
+            m.sampling_stage.clone(),
         );
         registry.register(
             "entries_unreadable",

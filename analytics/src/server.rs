@@ -28,6 +28,7 @@ use crate::{
     journal::{Bounds, Journal},
     metrics::Metrics,
     query::Query,
+    sample::Pressure,
     store::{Retention, sqlite::SqliteStore},
 };
 
@@ -51,6 +52,8 @@ pub struct Options {
     pub max_spool_bytes: u64,
     /// What the store keeps.
     pub retention: Retention,
+    /// Whether repetitions are only counted when load is high.
+    pub sampling: bool,
     /// Longest time to finish requests and empty the spool when stopping.
     pub drain_timeout: Duration,
 }
@@ -111,6 +114,7 @@ pub async fn serve(options: Options, stop: impl Future<Output = ()> + Send) -> R
         data,
         max_spool_bytes,
         retention,
+        sampling,
         drain_timeout,
     } = options;
     let data = DataDir::open(&data)?;
@@ -132,11 +136,17 @@ pub async fn serve(options: Options, stop: impl Future<Output = ()> + Send) -> R
         // An error means that nobody is left who could stop us.
         let _ = stopped.wait_for(|stopped| *stopped).await;
     };
-    let (health, grpc) = grpc(listener, grpc_stop, &journal, &store, &metrics)?;
+    let pressure = if sampling {
+        Pressure::new(Instant::now())
+    } else {
+        Pressure::ignored()
+    };
+    let ingest = Ingest::new(journal.clone(), pressure.clone(), metrics.clone());
+    let (health, grpc) = grpc(listener, grpc_stop, ingest, &store, &metrics)?;
     let health_watch = tokio::spawn(follow_journal(health.clone(), journal.writable()));
     let metrics_server = tokio::spawn(serve_metrics(metrics_listener, metrics.clone()));
     let (drain, drained) = watch::channel(false);
-    let applier = Applier::new(journal.clone(), store, retention, metrics);
+    let applier = Applier::new(journal.clone(), store, retention, pressure, metrics);
     let mut applier = tokio::spawn(applier.run(drained));
     let mut grpc = tokio::spawn(grpc);
     info!(%address, %metrics_address, version = env!("CARGO_PKG_VERSION"), "Serving.");
@@ -193,7 +203,7 @@ async fn bind(what: &'static str, address: SocketAddr, flag: &'static str) -> Re
 fn grpc<Stop: Future<Output = ()> + Send + 'static>(
     listener: TcpListener,
     stop: Stop,
-    journal: &Journal,
+    ingest: Ingest,
     store: &Arc<SqliteStore>,
     metrics: &Metrics,
 ) -> Result<
@@ -209,8 +219,7 @@ fn grpc<Stop: Future<Output = ()> + Send + 'static>(
             .register_encoded_file_descriptor_set(waf_proto::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    let report = ReportServiceServer::new(Ingest::new(journal.clone(), metrics.clone()))
-        .max_decoding_message_size(limits::BATCH_BYTES);
+    let report = ReportServiceServer::new(ingest).max_decoding_message_size(limits::BATCH_BYTES);
     let query =
         QueryServiceServer::new(Query::new(store.clone(), metrics.clone())).max_decoding_message_size(MAX_QUERY_BYTES);
     let router = tonic::transport::Server::builder()

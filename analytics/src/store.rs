@@ -93,7 +93,7 @@ pub struct Retention {
 pub struct Retained {
     /// Hits deleted.
     pub hits: u64,
-    /// Attacks deleted: those without a hit left.
+    /// Attacks deleted: those that ended before every hit that is left.
     pub attacks: u64,
     /// Whether there is more to delete.
     pub more: bool,
@@ -161,7 +161,8 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> impl Future<Output = Result<Paged<StoredHit, HitId>, StoreError>> + Send;
 
-    /// Deletes a bounded number of the oldest hits that are beyond the retention, and attacks without hits.
+    /// Deletes a bounded number of the oldest hits that are beyond the retention, and attacks that ended before the oldest
+    /// hit that is left.
     fn retain(&self, retention: Retention, now: Timestamp)
     -> impl Future<Output = Result<Retained, StoreError>> + Send;
 }

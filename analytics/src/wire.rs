@@ -13,6 +13,7 @@ use crate::{
     attack::{Attack, AttackKey, Status},
     hit::{Action, AttackTypeCode, Batch, Finding, Hit, Key, Point, Producer, StoredHit, limits},
     id::{AttackId, Slot},
+    sample::Stage,
 };
 
 /// Why a hit is refused: it names the field.
@@ -201,6 +202,7 @@ pub fn attack_to(attack: Attack) -> v1::Attack {
         last,
         hits,
         blocked_hits,
+        counted_hits,
         n_sources,
         payload,
     } = attack;
@@ -218,6 +220,17 @@ pub fn attack_to(attack: Attack) -> v1::Attack {
         status: status.into(),
         sources: n_sources,
         payload,
+        counted_hits,
+    }
+}
+
+/// The number of a stage on the wire.
+pub fn stage_to(stage: Stage) -> v1::SamplingStage {
+    match stage {
+        Stage::Full => v1::SamplingStage::Full,
+        Stage::Regular => v1::SamplingStage::Regular,
+        Stage::Extreme => v1::SamplingStage::Extreme,
+        Stage::Counts => v1::SamplingStage::Counts,
     }
 }
 

@@ -213,6 +213,7 @@ struct Attack {
     status: &'static str,
     hits: u64,
     blocked_hits: u64,
+    counted_hits: u64,
     sources: u32,
     application: i32,
     host: String,
@@ -239,6 +240,7 @@ impl From<&v1::Attack> for Attack {
             status: _,
             sources,
             payload,
+            counted_hits,
         } = attack;
         Attack {
             id: id.clone(),
@@ -246,6 +248,7 @@ impl From<&v1::Attack> for Attack {
             status: table::status(attack.status()),
             hits: *hits,
             blocked_hits: *blocked_hits,
+            counted_hits: *counted_hits,
             sources: *sources,
             application: *application,
             host: lossy(host),

@@ -81,6 +81,15 @@ pub(super) fn hits(hits: &[v1::StoredHit], now: Timestamp) -> String {
     render(&mut table)
 }
 
+/// How many hits there were, and what became of them.
+fn n_hits(attack: &v1::Attack) -> String {
+    let text = format!("{}, {} blocked", attack.hits, attack.blocked_hits);
+    match attack.counted_hits {
+        0 => text,
+        counted => format!("{text}, {counted} only counted"),
+    }
+}
+
 pub(super) fn attack(attack: &v1::Attack, latest: &[v1::StoredHit], now: Timestamp) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
@@ -92,7 +101,7 @@ pub(super) fn attack(attack: &v1::Attack, latest: &[v1::StoredHit], now: Timesta
         ("Address", address(&attack.host, &attack.path)),
         ("Point", escape::bytes(point(&attack.point).as_bytes(), TEXT_CHARS)),
         ("Application", attack.application.to_string()),
-        ("Hits", format!("{}, {} blocked", attack.hits, attack.blocked_hits)),
+        ("Hits", n_hits(attack)),
         ("Sources", sources(attack.sources)),
         ("First", time(attack.first_time)),
         (

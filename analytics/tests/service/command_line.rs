@@ -170,27 +170,28 @@ async fn one_attack() {
         &service,
         &["attacks", "--type", "sqli", "-o", "json"],
         expect![[r#"
-        [
-          {
-            "id": "ID",
-            "attack_type": "sqli",
-            "status": "partially blocked",
-            "hits": 2,
-            "blocked_hits": 1,
-            "sources": 2,
-            "application": -1,
-            "host": "shop.example",
-            "path": "/items",
-            "point": [
-              "get",
-              "id"
-            ],
-            "payload": "1' OR '1'='1",
-            "first_time": "TIME",
-            "last_time": "TIME"
-          }
-        ]
-    "#]],
+            [
+              {
+                "id": "ID",
+                "attack_type": "sqli",
+                "status": "partially blocked",
+                "hits": 2,
+                "blocked_hits": 1,
+                "counted_hits": 0,
+                "sources": 2,
+                "application": -1,
+                "host": "shop.example",
+                "path": "/items",
+                "point": [
+                  "get",
+                  "id"
+                ],
+                "payload": "1' OR '1'='1",
+                "first_time": "TIME",
+                "last_time": "TIME"
+              }
+            ]
+        "#]],
     );
     let attacks: serde_json::Value = serde_json::from_str(&json).unwrap();
     let id = attacks[0]["id"].as_str().unwrap();
@@ -275,27 +276,28 @@ async fn json_keeps_hostile_bytes_apart_from_the_terminal() {
         &service,
         &["attacks", "--type", "xss", "-o", "json"],
         expect![[r#"
-        [
-          {
-            "id": "ID",
-            "attack_type": "xss",
-            "status": "monitored",
-            "hits": 1,
-            "blocked_hits": 0,
-            "sources": 1,
-            "application": -1,
-            "host": "evil\u001b[2j",
-            "path": "/\u009b31m",
-            "point": [
-              "get",
-              "\u001b[31mq\u202e"
-            ],
-            "payload": "<svg\u001b]0;owned\u0007 onload=�\u202e>\r\nroot@prod:~#",
-            "first_time": "TIME",
-            "last_time": "TIME"
-          }
-        ]
-    "#]],
+            [
+              {
+                "id": "ID",
+                "attack_type": "xss",
+                "status": "monitored",
+                "hits": 1,
+                "blocked_hits": 0,
+                "counted_hits": 0,
+                "sources": 1,
+                "application": -1,
+                "host": "evil\u001b[2j",
+                "path": "/\u009b31m",
+                "point": [
+                  "get",
+                  "\u001b[31mq\u202e"
+                ],
+                "payload": "<svg\u001b]0;owned\u0007 onload=�\u202e>\r\nroot@prod:~#",
+                "first_time": "TIME",
+                "last_time": "TIME"
+              }
+            ]
+        "#]],
     );
     let attacks: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(attacks[0]["host"], "evil\u{1b}[2j");

@@ -21,6 +21,8 @@ use crate::{
 
 const N_PRODUCERS: usize = 4;
 const N_KILLS: usize = 8;
+/// Every hit must be found again.
+const KEEP_ALL: [&str; 2] = ["--sampling", "off"];
 
 /// Request ids of a producer's hits.
 #[derive(Default)]
@@ -141,7 +143,7 @@ async fn end_load(producers: Vec<JoinHandle<Sent>>) -> Vec<Sent> {
 #[expect(clippy::print_stdout, reason = "shown when the test fails")]
 async fn kills_lose_and_double_nothing_acknowledged() {
     let folder = tempfile::tempdir().unwrap();
-    let mut service = Running::start(folder.path());
+    let mut service = Running::start_with(folder.path(), &KEEP_ALL);
     let (url, urls) = watch::channel(service.url());
     let (load, loads) = watch::channel(true);
     let producers = start_load(&urls, &loads, true);
@@ -151,7 +153,7 @@ async fn kills_lose_and_double_nothing_acknowledged() {
         pauses.push(pause);
         tokio::time::sleep(pause).await;
         service.kill();
-        service = Running::start(folder.path());
+        service = Running::start_with(folder.path(), &KEEP_ALL);
         url.send_replace(service.url());
     }
     println!("killed after {pauses:?}");
@@ -166,7 +168,7 @@ async fn kills_lose_and_double_nothing_acknowledged() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_orderly_end_under_load_loses_nothing() {
     let folder = Arc::new(tempfile::tempdir().unwrap());
-    let service = Running::start(folder.path());
+    let service = Running::start_with(folder.path(), &KEEP_ALL);
     let (_url, urls) = watch::channel(service.url());
     let (load, loads) = watch::channel(true);
     let producers = start_load(&urls, &loads, false);

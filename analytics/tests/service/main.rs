@@ -7,4 +7,5 @@ mod command_line;
 mod hostile;
 mod kill;
 mod live;
+mod storm;
 mod trouble;

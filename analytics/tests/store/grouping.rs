@@ -81,6 +81,12 @@ proptest! {
             let mut summaries: Vec<Summary> = attacks.iter().map(summary).collect();
             summaries.sort();
             prop_assert_eq!(summaries, definition(&batches.concat()));
+            // Stored and counted together are what was seen.
+            for attack in &attacks {
+                let kept = store.hits(Filter::default(), Some(attack.id), None, usize::MAX).await.unwrap().entries;
+                prop_assert_eq!(kept.len() as u64 + attack.counted_hits, attack.hits);
+                prop_assert!(!kept.is_empty());
+            }
             // Each hit lies in the attack that it is said to belong to.
             for stored in store.hits(Filter::default(), None, None, usize::MAX).await.unwrap().entries {
                 let attack = store.attack(stored.attack).await.unwrap();

@@ -37,6 +37,7 @@ impl State {
                 last: from.last,
                 hits: from.hits,
                 blocked_hits: from.blocked_hits,
+                counted_hits: from.counted_hits,
                 sources: Sources::default(),
                 payload: from.payload,
             },
@@ -56,6 +57,7 @@ impl State {
                 last: delta.last,
                 hits: 0,
                 blocked_hits: 0,
+                counted_hits: 0,
                 n_sources: 0,
                 payload: delta.payload.clone(),
             };
@@ -69,6 +71,7 @@ impl State {
         attack.last = attack.last.max(delta.last);
         attack.hits += delta.hits;
         attack.blocked_hits += delta.blocked_hits;
+        attack.counted_hits += delta.counted_hits;
         known.extend(sources);
         attack.n_sources = known.len().min(Sources::MAX) as u32;
     }
@@ -199,8 +202,10 @@ impl Store for Oracle {
         let cutoff = now - retention.max_age;
         let before = (state.hits.len(), state.attacks.len());
         state.hits.retain(|_, stored| stored.hit.time >= cutoff);
-        let kept: BTreeSet<AttackId> = state.hits.values().map(|stored| stored.attack).collect();
-        state.attacks.retain(|id, _| kept.contains(id));
+        let oldest = state.hits.values().map(|stored| stored.hit.time).min();
+        state
+            .attacks
+            .retain(|_, (attack, _)| oldest.is_some_and(|oldest| attack.last >= oldest));
         Ok(Retained {
             hits: (before.0 - state.hits.len()) as u64,
             attacks: (before.1 - state.attacks.len()) as u64,

@@ -114,6 +114,9 @@ impl ReportService for Kept {
         let batch = request.into_inner();
         let stored = u32::try_from(batch.hits.len()).unwrap_or(u32::MAX);
         self.batches().push(batch);
-        Ok(Response::new(ReportHitsResponse { stored, refused: 0 }))
+        Ok(Response::new(ReportHitsResponse {
+            stored,
+            ..ReportHitsResponse::default()
+        }))
     }
 }

@@ -158,6 +158,53 @@ pub struct ReportHitsResponse {
     /// already there. They are not to be sent again.
     #[prost(uint32, tag = "2")]
     pub refused: u32,
+    /// Shortest time between two batches that the service wants now, in milliseconds; 0 means no wish.
+    #[prost(uint32, tag = "3")]
+    pub flush_interval_ms: u32,
+    /// How much the service keeps now. A filter may leave out what would not be kept, as long as it counts it.
+    #[prost(enumeration = "SamplingStage", tag = "4")]
+    pub sampling_stage: i32,
+}
+/// How many hits are kept one by one; the others are only counted. In the order in which load raises it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum SamplingStage {
+    /// Nothing is said about it.
+    Unspecified = 0,
+    /// Every hit of input validation; of other types the first five identical ones an hour.
+    Full = 1,
+    /// Of every type the first five identical hits an hour.
+    Regular = 2,
+    /// The first hit with a payload an hour; of types without payloads one in ten.
+    Extreme = 3,
+    /// Only the hit that opens an attack.
+    Counts = 4,
+}
+impl SamplingStage {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SAMPLING_STAGE_UNSPECIFIED",
+            Self::Full => "SAMPLING_STAGE_FULL",
+            Self::Regular => "SAMPLING_STAGE_REGULAR",
+            Self::Extreme => "SAMPLING_STAGE_EXTREME",
+            Self::Counts => "SAMPLING_STAGE_COUNTS",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SAMPLING_STAGE_UNSPECIFIED" => Some(Self::Unspecified),
+            "SAMPLING_STAGE_FULL" => Some(Self::Full),
+            "SAMPLING_STAGE_REGULAR" => Some(Self::Regular),
+            "SAMPLING_STAGE_EXTREME" => Some(Self::Extreme),
+            "SAMPLING_STAGE_COUNTS" => Some(Self::Counts),
+            _ => None,
+        }
+    }
 }
 /// Generated client implementations.
 #[cfg(feature = "client")]
@@ -527,6 +574,9 @@ pub struct Attack {
     /// Payload of the latest hit.
     #[prost(bytes = "vec", tag = "13")]
     pub payload: ::prost::alloc::vec::Vec<u8>,
+    /// Hits that were only counted: repetitions that sampling did not keep. They are part of hits and blocked_hits.
+    #[prost(uint64, tag = "14")]
+    pub counted_hits: u64,
 }
 /// A stored hit.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -11,7 +11,7 @@ use crate::{
 };
 
 const ATTACK_COLUMNS: &str = "a.id, a.application, a.attack_type, a.host, a.path, a.point, \
-                              a.first, a.last, a.hits, a.blocked_hits, a.n_sources, a.payload";
+                              a.first, a.last, a.hits, a.blocked_hits, a.n_sources, a.payload, a.counted_hits";
 
 /// Conditions with their values.
 #[derive(Default)]
@@ -215,5 +215,6 @@ fn attack_from(row: &Row<'_>) -> Result<Attack, StoreError> {
         blocked_hits: row.get::<_, i64>(9)?.max(0) as u64,
         n_sources: row.get::<_, i64>(10)?.clamp(0, i64::from(u32::MAX)) as u32,
         payload: row.get(11)?,
+        counted_hits: row.get::<_, i64>(12)?.max(0) as u64,
     })
 }

@@ -18,7 +18,8 @@ use crate::{
 pub(super) const SCHEMA: Schema = Schema {
     // "WAst"
     application_id: 0x5741_7374,
-    steps: &["
+    steps: &[
+        "
         -- How far each journal has been written.
         CREATE TABLE journal(id BLOB PRIMARY KEY, applied INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 
@@ -58,7 +59,11 @@ pub(super) const SCHEMA: Schema = Schema {
 
         -- The whole hit, compressed.
         CREATE TABLE body(id INTEGER PRIMARY KEY, content BLOB NOT NULL) STRICT;
-    "],
+    ",
+        "
+        ALTER TABLE attack ADD COLUMN counted_hits INTEGER NOT NULL DEFAULT 0;
+    ",
+    ],
 };
 
 /// An address as it stands in a column: orders like [`IpAddr`].

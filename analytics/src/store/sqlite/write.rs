@@ -110,7 +110,8 @@ fn carry_out(transaction: &Transaction<'_>, merge: Merge) -> Result<(), StoreErr
                  first = min(attack.first, o.first),
                  last = max(attack.last, o.last),
                  hits = attack.hits + o.hits,
-                 blocked_hits = attack.blocked_hits + o.blocked_hits
+                 blocked_hits = attack.blocked_hits + o.blocked_hits,
+                 counted_hits = attack.counted_hits + o.counted_hits
              FROM attack AS o WHERE o.id = ?1 AND attack.id = ?2",
         )?
         .execute([from, into])?;
@@ -142,6 +143,7 @@ fn add(transaction: &Transaction<'_>, delta: &AttackDelta) -> Result<(), StoreEr
         last,
         hits,
         blocked_hits,
+        counted_hits,
         sources,
         payload,
     } = delta;
@@ -149,15 +151,16 @@ fn add(transaction: &Transaction<'_>, delta: &AttackDelta) -> Result<(), StoreEr
     transaction
         .prepare_cached(
             "INSERT INTO attack(id, digest, application, attack_type, host, path, point,
-                                first, last, hits, blocked_hits, n_sources, payload)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)
+                                first, last, hits, blocked_hits, counted_hits, n_sources, payload)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)
              ON CONFLICT(id) DO UPDATE SET
                  payload = CASE WHEN (excluded.last, excluded.payload) > (last, payload)
                      THEN excluded.payload ELSE payload END,
                  first = min(first, excluded.first),
                  last = max(last, excluded.last),
                  hits = hits + excluded.hits,
-                 blocked_hits = blocked_hits + excluded.blocked_hits",
+                 blocked_hits = blocked_hits + excluded.blocked_hits,
+                 counted_hits = counted_hits + excluded.counted_hits",
         )?
         .execute(params![
             id.as_row(),
@@ -171,6 +174,7 @@ fn add(transaction: &Transaction<'_>, delta: &AttackDelta) -> Result<(), StoreEr
             last.as_microsecond(),
             *hits as i64,
             *blocked_hits as i64,
+            *counted_hits as i64,
             payload,
         ])?;
     add_sources(transaction, id.as_row(), sources)
