@@ -2,6 +2,7 @@
 
 mod clusters;
 mod http;
+mod ingress;
 mod listeners;
 mod overload;
 mod stats;
@@ -47,8 +48,8 @@ struct Admin {
 
 #[derive(Clone, Debug, Serialize)]
 struct StaticResources {
-    listeners: [Listener; 3],
-    clusters: [Cluster; 3],
+    listeners: Vec<Listener>,
+    clusters: Vec<Cluster>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -79,16 +80,8 @@ pub fn bootstrap(sidecar: &Sidecar) -> Bootstrap {
         overload_manager: overload::manager(sidecar),
         stats_config: stats::config(),
         static_resources: StaticResources {
-            listeners: [
-                listeners::ingress(sidecar),
-                listeners::status(sidecar),
-                listeners::metrics(sidecar),
-            ],
-            clusters: [
-                clusters::app(sidecar),
-                clusters::postanalytics(sidecar),
-                clusters::admin(sidecar),
-            ],
+            listeners: listeners::all(sidecar),
+            clusters: clusters::all(sidecar),
         },
     }
 }

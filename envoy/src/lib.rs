@@ -8,13 +8,19 @@
 mod bootstrap;
 mod cidr;
 mod filter;
+mod fragment;
+mod location;
 mod message;
 mod sidecar;
+mod tls;
 
 pub use bootstrap::{Bootstrap, bootstrap};
 pub use cidr::{Cidr, InvalidCidr};
-pub use filter::{FilterResource, filter_config};
+pub use filter::{FilterResource, filter_config, filter_configs};
+pub use fragment::{HttpFragment, RouteFragment, VirtualHostFragment};
+pub use location::{Location, PathMatch};
 pub use sidecar::{
-    ADMIN_SOCKET, APP_CLUSTER, BOOTSTRAP_FILE, FILTER_FILE, FILTER_NAME, HEALTH_PATHS, METRICS_PATH,
-    POSTANALYTICS_CLUSTER, Paths, Ports, Postanalytics, Sidecar,
+    ADMIN_SOCKET, APP_CLUSTER, BOOTSTRAP_FILE, Compression, FILTER_FILE, FILTER_NAME, HEALTH_PATHS, Ingress,
+    METRICS_PATH, POSTANALYTICS_CLUSTER, Paths, Ports, Postanalytics, STATISTICS_PATH, Sidecar,
 };
+pub use tls::{CIPHER_SUITES, TlsResource, TlsServer, TlsVersion, tls_resources};

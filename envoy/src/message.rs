@@ -11,4 +11,5 @@ pub(crate) mod listener;
 pub(crate) mod overload;
 pub(crate) mod route;
 pub(crate) mod stats;
+pub(crate) mod tls;
 pub(crate) mod wasm;

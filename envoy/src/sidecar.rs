@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use waf_policy::FilterConfig;
 
-use crate::Cidr;
+use crate::{Cidr, HttpFragment, Location, RouteFragment, TlsServer, VirtualHostFragment};
 
 /// Name of the HTTP filter, of its resource and of its key in access logs.
 pub const FILTER_NAME: &str = "wallarm";
@@ -23,6 +23,9 @@ pub const HEALTH_PATHS: [&str; 2] = ["/healthz", "/health"];
 
 /// Path of the metrics listener, in Prometheus text format.
 pub const METRICS_PATH: &str = "/wallarm-metrics";
+
+/// Path of the status listener that shows Envoy's statistics.
+pub const STATISTICS_PATH: &str = "/status";
 
 /// Name of the bootstrap below [`Paths::config_dir`].
 pub const BOOTSTRAP_FILE: &str = "bootstrap.json";
@@ -43,6 +46,8 @@ pub struct Sidecar {
     /// Where the application listens. Every pod-local application listens on loopback too, unless it binds the pod's
     /// address alone.
     pub app: SocketAddr,
+    /// Further ports of the application, each with one that stands in for it.
+    pub more_ingresses: Vec<Ingress>,
     /// Where reports go.
     pub postanalytics: Postanalytics,
     /// Proxies whose `X-Forwarded-For` is believed. Empty: none, the peer is the client.
@@ -54,8 +59,26 @@ pub struct Sidecar {
     /// Whether to shed load near the container's memory limit. Only right where the container has one: without a limit
     /// it protects nothing, and without cgroups Envoy refuses to start.
     pub shed_near_memory_limit: bool,
-    /// What the filter does. [`FilterConfig::hold_headers`] is set by [`crate::filter_config`].
+    /// One more path of the status listener that is answered as [`HEALTH_PATHS`] are.
+    pub health_path: String,
+    /// Path of the status listener that shows Envoy's statistics.
+    pub statistics_path: String,
+    /// Path of the metrics listener.
+    pub metrics_path: String,
+    /// Certificates that TLS is terminated with; the first is for clients that ask for no known name. Empty: clear text.
+    pub tls: Vec<TlsServer>,
+    /// What the filter does. [`FilterConfig::hold_headers`] is set by [`crate::filter_configs`].
     pub filter: FilterConfig,
+    /// Parts of the application that are filtered differently. The first that matches counts.
+    pub locations: Vec<Location>,
+    /// Compression of responses, the preferred one first.
+    pub compressions: Vec<Compression>,
+    /// Changes of the connection manager.
+    pub http: HttpFragment,
+    /// Changes of everything that passes.
+    pub virtual_host: VirtualHostFragment,
+    /// Changes of the routes to the application.
+    pub route: RouteFragment,
 }
 
 impl Default for Sidecar {
@@ -65,14 +88,42 @@ impl Default for Sidecar {
             listen_address: Ipv6Addr::UNSPECIFIED.into(),
             ports: Ports::default(),
             app: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 80),
+            more_ingresses: Vec::new(),
             postanalytics: Postanalytics::default(),
             trusted_proxies: Cidr::private_networks(),
             paths: Paths::default(),
             max_connections: 20_000,
             shed_near_memory_limit: false,
+            health_path: HEALTH_PATHS[1].to_owned(),
+            statistics_path: STATISTICS_PATH.to_owned(),
+            metrics_path: METRICS_PATH.to_owned(),
+            tls: Vec::new(),
             filter: FilterConfig::default(),
+            locations: Vec::new(),
+            compressions: Vec::new(),
+            http: HttpFragment::default(),
+            virtual_host: VirtualHostFragment::default(),
+            route: RouteFragment::default(),
         }
     }
+}
+
+/// A port of the sidecar and the port of the application behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ingress {
+    /// Port that Envoy listens on.
+    pub port: u16,
+    /// Where the application listens.
+    pub app: SocketAddr,
+}
+
+/// Compression of responses for clients that ask for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// Brotli.
+    Brotli,
+    /// Gzip.
+    Gzip,
 }
 
 /// Ports of the sidecar. They must differ from one another and from the application's.
@@ -128,6 +179,17 @@ pub struct Paths {
     pub module: String,
 }
 
+impl Sidecar {
+    /// Every port of the application, the first included.
+    pub fn ingresses(&self) -> impl Iterator<Item = Ingress> {
+        let first = Ingress {
+            port: self.ports.ingress,
+            app: self.app,
+        };
+        std::iter::once(first).chain(self.more_ingresses.iter().copied())
+    }
+}
+
 impl Paths {
     /// Where [`crate::bootstrap`] must be put.
     pub fn bootstrap(&self) -> String {
@@ -136,7 +198,12 @@ impl Paths {
 
     /// Where [`crate::filter_config`] must be put.
     pub fn filter(&self) -> String {
-        format!("{}/{FILTER_FILE}", self.config_dir)
+        self.config(FILTER_FILE)
+    }
+
+    /// Where a file of this name must be put.
+    pub fn config(&self, file: &str) -> String {
+        format!("{}/{file}", self.config_dir)
     }
 
     /// The Unix socket of Envoy's admin interface.

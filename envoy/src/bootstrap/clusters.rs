@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::BUFFER_LIMIT_BYTES;
 use crate::{
-    APP_CLUSTER, POSTANALYTICS_CLUSTER, Sidecar,
+    APP_CLUSTER, Ingress, POSTANALYTICS_CLUSTER, Sidecar,
     message::{
         any::Any,
         cluster::{
@@ -18,9 +18,23 @@ use crate::{
 
 pub(super) const ADMIN_CLUSTER: &str = "admin";
 
-/// The protected application.
-pub(super) fn app(sidecar: &Sidecar) -> Cluster {
-    let address = Address::connect(sidecar.app.ip(), sidecar.app.port());
+pub(super) fn all(sidecar: &Sidecar) -> Vec<Cluster> {
+    let apps = sidecar.ingresses().enumerate();
+    let apps = apps.map(|(idx, ingress)| app(app_name(idx, ingress), ingress));
+    apps.chain([postanalytics(sidecar), admin(sidecar)]).collect()
+}
+
+/// Name of the cluster behind the ingress of this index.
+pub(super) fn app_name(idx: usize, ingress: Ingress) -> String {
+    match idx {
+        0 => APP_CLUSTER.to_owned(),
+        _ => format!("{APP_CLUSTER}_{}", ingress.app.port()),
+    }
+}
+
+/// The protected application on one of its ports.
+fn app(name: String, ingress: Ingress) -> Cluster {
+    let address = Address::connect(ingress.app.ip(), ingress.app.port());
     // A transparent sidecar speaks to the application as the client spoke to it: gRPC over cleartext HTTP/2 stays
     // HTTP/2, everything else is HTTP/1.1.
     let protocol = HttpProtocolOptions::UseDownstreamProtocolConfig(DownstreamProtocolConfig {
@@ -30,7 +44,8 @@ pub(super) fn app(sidecar: &Sidecar) -> Cluster {
         },
     });
     Cluster {
-        name: APP_CLUSTER,
+        load_assignment: LoadAssignment::single(&name, address),
+        name,
         discovery: DiscoveryType::Static,
         dns_lookup_family: None,
         connect_timeout: Duration::seconds(1),
@@ -45,12 +60,11 @@ pub(super) fn app(sidecar: &Sidecar) -> Cluster {
                 max_retries: 0,
             }],
         }),
-        load_assignment: LoadAssignment::single(APP_CLUSTER, address),
     }
 }
 
 /// The service that hits are reported to.
-pub(super) fn postanalytics(sidecar: &Sidecar) -> Cluster {
+fn postanalytics(sidecar: &Sidecar) -> Cluster {
     let address = Address::connect(&sidecar.postanalytics.host, sidecar.postanalytics.port);
     let protocol = HttpProtocolOptions::ExplicitHttpConfig(ExplicitHttpConfig {
         http2_protocol_options: UpstreamHttp2ProtocolOptions {
@@ -62,7 +76,7 @@ pub(super) fn postanalytics(sidecar: &Sidecar) -> Cluster {
         },
     });
     Cluster {
-        name: POSTANALYTICS_CLUSTER,
+        name: POSTANALYTICS_CLUSTER.to_owned(),
         discovery: DiscoveryType::StrictDns,
         dns_lookup_family: Some(DnsLookupFamily::All),
         connect_timeout: Duration::seconds(1),
@@ -81,13 +95,13 @@ pub(super) fn postanalytics(sidecar: &Sidecar) -> Cluster {
 }
 
 /// Envoy's own admin interface, of which the metrics listener shows one path.
-pub(super) fn admin(sidecar: &Sidecar) -> Cluster {
+fn admin(sidecar: &Sidecar) -> Cluster {
     let address = Address::Pipe {
         path: sidecar.paths.admin_socket(),
         mode: None,
     };
     Cluster {
-        name: ADMIN_CLUSTER,
+        name: ADMIN_CLUSTER.to_owned(),
         discovery: DiscoveryType::Static,
         dns_lookup_family: None,
         connect_timeout: Duration::seconds(1),

@@ -1,17 +1,19 @@
 //! What the HTTP connection managers of all listeners have in common, and the filters they run.
 
 use crate::{
-    FILTER_NAME, Sidecar,
+    Sidecar,
+    fragment::HeaderChanges,
+    location::Filter,
     message::{
         any::Any,
         connection_manager::{
-            CodecType, CommonHttpProtocolOptions, ExtensionConfigSource, HeadersWithUnderscoresAction,
-            Http1ProtocolOptions, Http2ProtocolOptions, HttpConnectionManager, HttpFilter,
+            CodecType, CommonHttpProtocolOptions, ExtensionConfigSource, HeaderMutation, HeadersWithUnderscoresAction,
+            Http1ProtocolOptions, Http2ProtocolOptions, HttpConnectionManager, HttpFilter, Mutation,
             PathWithEscapedSlashesAction, ServerHeaderTransformation,
         },
         core::{ConfigSource, Duration, Extension, PathConfigSource, WatchedDirectory},
         listener::FilterChain,
-        route::{RouteConfiguration, VirtualHost},
+        route::{Route, RouteConfiguration, VirtualHost},
     },
 };
 
@@ -19,12 +21,12 @@ const WASM_TYPE_URL: &str = "type.googleapis.com/envoy.extensions.filters.http.w
 
 /// A connection manager with nothing but routes and filters of its own.
 pub(super) fn connection_manager(
-    name: &'static str,
+    name: &str,
     virtual_host: VirtualHost,
     http_filters: Vec<HttpFilter>,
 ) -> HttpConnectionManager {
     HttpConnectionManager {
-        stat_prefix: name,
+        stat_prefix: name.to_owned(),
         codec_type: CodecType::Auto,
         server_header_transformation: ServerHeaderTransformation::PassThrough,
         use_remote_address: false,
@@ -63,7 +65,7 @@ pub(super) fn connection_manager(
         upgrade_configs: Vec::new(),
         access_log: Vec::new(),
         route_config: RouteConfiguration {
-            name,
+            name: name.to_owned(),
             virtual_hosts: [virtual_host],
         },
         http_filters,
@@ -73,13 +75,13 @@ pub(super) fn connection_manager(
 /// The WAF filter, read from a file that may change at any time.
 ///
 /// Every listener that names it shares one subscription, one compiled module and one VM per worker.
-pub(super) fn wallarm_filter(sidecar: &Sidecar) -> HttpFilter {
+pub(super) fn wallarm_filter(sidecar: &Sidecar, filter: &Filter) -> HttpFilter {
     HttpFilter::Discovered {
-        name: FILTER_NAME,
+        name: filter.name.clone(),
         config_discovery: ExtensionConfigSource {
             config_source: ConfigSource {
                 path_config_source: PathConfigSource {
-                    path: sidecar.paths.filter(),
+                    path: sidecar.paths.config(&filter.file),
                     // Kubernetes replaces the files of a volume by moving a symbolic link in this folder.
                     watched_directory: WatchedDirectory {
                         path: sidecar.paths.config_dir.clone(),
@@ -104,9 +106,29 @@ pub(super) fn router() -> HttpFilter {
 
 pub(super) fn filter_chain(manager: HttpConnectionManager) -> FilterChain {
     FilterChain {
+        filter_chain_match: None,
+        transport_socket: None,
         filters: [Extension {
             name: "envoy.filters.network.http_connection_manager",
             typed_config: Any::HttpConnectionManager(Box::new(manager)),
         }],
+    }
+}
+
+pub(super) fn virtual_host(name: &'static str, routes: Vec<Route>) -> VirtualHost {
+    VirtualHost {
+        name,
+        domains: ["*"],
+        routes,
+        headers: HeaderChanges::default(),
+        request_body_buffer_limit: None,
+    }
+}
+
+/// Changes request headers before any filter or route sees them.
+pub(super) fn early_mutation(mutations: Vec<Mutation>) -> Extension {
+    Extension {
+        name: "envoy.http.early_header_mutation.header_mutation",
+        typed_config: Any::EarlyHeaderMutation(HeaderMutation { mutations }),
     }
 }

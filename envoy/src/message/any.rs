@@ -3,9 +3,10 @@
 use serde::Serialize;
 
 use super::{
-    connection_manager::{HeaderMutation, HttpConnectionManager, StdoutAccessLog, XffConfig},
+    connection_manager::{Compressor, HeaderMutation, HttpConnectionManager, StdoutAccessLog, XffConfig},
     overload::{CgroupMemoryConfig, DownstreamConnectionsConfig},
     route::FilterConfig,
+    tls::{DownstreamTlsContext, Secret},
     wasm::{TypedExtensionConfig, Wasm},
 };
 use crate::message::cluster::HttpProtocolOptions;
@@ -18,6 +19,18 @@ pub(crate) enum Any {
     TypedExtensionConfig(Box<TypedExtensionConfig>),
     #[serde(rename = "type.googleapis.com/envoy.config.route.v3.FilterConfig")]
     FilterConfig(FilterConfig),
+    #[serde(rename = "type.googleapis.com/envoy.extensions.compression.brotli.compressor.v3.Brotli")]
+    Brotli {},
+    #[serde(rename = "type.googleapis.com/envoy.extensions.compression.gzip.compressor.v3.Gzip")]
+    Gzip {},
+    #[serde(rename = "type.googleapis.com/envoy.extensions.filters.http.compressor.v3.Compressor")]
+    Compressor(Box<Compressor>),
+    #[serde(rename = "type.googleapis.com/envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector")]
+    TlsInspector {},
+    #[serde(rename = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext")]
+    DownstreamTlsContext(Box<DownstreamTlsContext>),
+    #[serde(rename = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret")]
+    Secret(Secret),
     #[serde(rename = "type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog")]
     StdoutAccessLog(StdoutAccessLog),
     #[serde(rename = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router")]

@@ -11,7 +11,7 @@ use super::{
 
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Cluster {
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     #[serde(rename = "type")]
     pub(crate) discovery: DiscoveryType,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,7 +54,7 @@ pub(crate) struct Thresholds {
 
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct LoadAssignment {
-    pub(crate) cluster_name: &'static str,
+    pub(crate) cluster_name: String,
     pub(crate) endpoints: [LocalityEndpoints; 1],
 }
 
@@ -75,10 +75,10 @@ pub(crate) struct Endpoint {
 
 impl LoadAssignment {
     /// A cluster of one endpoint.
-    pub(crate) fn single(cluster_name: &'static str, address: Address) -> Self {
+    pub(crate) fn single(cluster_name: &str, address: Address) -> Self {
         let endpoint = Endpoint { address };
         LoadAssignment {
-            cluster_name,
+            cluster_name: cluster_name.to_owned(),
             endpoints: [LocalityEndpoints {
                 lb_endpoints: [LbEndpoint { endpoint }],
             }],

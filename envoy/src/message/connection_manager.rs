@@ -9,7 +9,7 @@ use super::{
 
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct HttpConnectionManager {
-    pub(crate) stat_prefix: &'static str,
+    pub(crate) stat_prefix: String,
     pub(crate) codec_type: CodecType,
     pub(crate) server_header_transformation: ServerHeaderTransformation,
     pub(crate) use_remote_address: bool,
@@ -95,7 +95,7 @@ pub(crate) struct UpgradeConfig {
 pub(crate) enum HttpFilter {
     Static(Extension),
     Discovered {
-        name: &'static str,
+        name: String,
         config_discovery: ExtensionConfigSource,
     },
 }
@@ -104,6 +104,12 @@ pub(crate) enum HttpFilter {
 pub(crate) struct ExtensionConfigSource {
     pub(crate) config_source: ConfigSource,
     pub(crate) type_urls: [&'static str; 1],
+}
+
+/// Configuration of `envoy.filters.http.compressor`.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Compressor {
+    pub(crate) compressor_library: Extension,
 }
 
 /// Configuration of `envoy.http.original_ip_detection.xff`.

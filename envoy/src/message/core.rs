@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::any::Any;
 
@@ -26,6 +26,23 @@ impl Serialize for Duration {
             (seconds, 0) => serializer.collect_str(&format_args!("{seconds}s")),
             (seconds, millis) => serializer.collect_str(&format_args!("{seconds}.{millis:03}s")),
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for Duration {
+    /// Whole milliseconds at most: `15s`, `0.25s`.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let invalid = || serde::de::Error::custom(format!("{text:?} is not a duration such as 15s or 0.25s"));
+        let number = text.strip_suffix('s').ok_or_else(invalid)?;
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+        let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        if !digits(whole) || !digits(fraction) || fraction.len() > 3 || whole.len() > 9 {
+            return Err(invalid());
+        }
+        let seconds: u64 = whole.parse().map_err(|_| invalid())?;
+        let millis: u64 = format!("{fraction:0<3}").parse().map_err(|_| invalid())?;
+        Ok(Duration::millis(seconds * 1000 + millis))
     }
 }
 
@@ -84,7 +101,6 @@ pub(crate) enum DataSource {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum StringMatcher {
-    Exact(&'static str),
     Prefix(&'static str),
     SafeRegex(RegexMatcher),
 }

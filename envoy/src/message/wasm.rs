@@ -15,7 +15,7 @@ pub(crate) struct DiscoveryResponse {
 
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct TypedExtensionConfig {
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     pub(crate) typed_config: Any,
 }
 
@@ -26,7 +26,7 @@ pub(crate) struct Wasm {
 
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct PluginConfig {
-    pub(crate) name: &'static str,
+    pub(crate) name: String,
     pub(crate) root_id: &'static str,
     pub(crate) failure_policy: FailurePolicy,
     pub(crate) reload_config: ReloadConfig,

@@ -14,8 +14,12 @@ fn documents_are_as_committed() {
     for (name, sidecar) in scenarios() {
         expect_file![format!("../golden/{name}/bootstrap.json")]
             .assert_eq(&pretty(&envoy::bootstrap(&sidecar).to_json()));
-        expect_file![format!("../golden/{name}/filter.json")]
-            .assert_eq(&pretty(&envoy::filter_config(&sidecar).to_json()));
+        for filter in envoy::filter_configs(&sidecar) {
+            expect_file![format!("../golden/{name}/{}", filter.file)].assert_eq(&pretty(&filter.to_json()));
+        }
+        for certificate in envoy::tls_resources(&sidecar) {
+            expect_file![format!("../golden/{name}/{}", certificate.file)].assert_eq(&pretty(&certificate.to_json()));
+        }
     }
 }
 

@@ -53,11 +53,17 @@ impl Deployment {
         deployment
     }
 
-    /// Moves the filter resource of the present `sidecar` in.
+    /// Moves the resources of the present `sidecar` in.
     pub(crate) fn write_filter(&self) {
-        let staged = self.folder.path().join("filter.json");
-        fs::write(&staged, envoy::filter_config(&self.sidecar).to_json()).unwrap();
-        fs::rename(staged, self.sidecar.paths.filter()).unwrap();
+        let filters = envoy::filter_configs(&self.sidecar).into_iter();
+        let filters = filters.map(|filter| (filter.to_json(), filter.file));
+        let certificates = envoy::tls_resources(&self.sidecar).into_iter();
+        let certificates = certificates.map(|resource| (resource.to_json(), resource.file));
+        for (text, file) in filters.chain(certificates) {
+            let staged = self.folder.path().join(&file);
+            fs::write(&staged, text).unwrap();
+            fs::rename(staged, self.sidecar.paths.config(&file)).unwrap();
+        }
     }
 
     pub(crate) fn edit_bootstrap(&mut self, edit: impl FnOnce(String) -> String) {
