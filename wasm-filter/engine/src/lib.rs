@@ -31,5 +31,5 @@ pub use inspect::{Engine, Inspection};
 pub use raw::{Part, RawSpan};
 pub use request::{Body, Request};
 pub use settings::Settings;
-pub use verdict::{Finding, Hit, LimitFlags, Verdict};
+pub use verdict::{Finding, GqlSummary, Hit, LimitFlags, Verdict};
 pub use walk::{Scratch, Trace};

@@ -56,6 +56,18 @@ elements! {
     XmlDtdEntity, "xml_dtd_entity", "An entity that an XML document declares, by index.";
     Hash, "hash", "A member, by name.";
     Array, "array", "An item, by index.";
+    Gql, "gql", "The value, read as GraphQL.";
+    GqlQuery, "gql_query", "A query, by name.";
+    GqlMutation, "gql_mutation", "A mutation, by name.";
+    GqlSubscription, "gql_subscription", "A subscription, by name.";
+    GqlFragment, "gql_fragment", "A fragment, by name.";
+    GqlType, "gql_type", "The type that a fragment applies to, by name.";
+    GqlInline, "gql_inline", "A fragment without a name.";
+    GqlSpread, "gql_spread", "A fragment that is included, by name.";
+    GqlVar, "gql_var", "A variable of an operation with its default, by name.";
+    GqlAlias, "gql_alias", "Another name of a field.";
+    GqlArg, "gql_arg", "Arguments of a field or directive.";
+    GqlDir, "gql_dir", "A directive, by name.";
     Pollution, "pollution", "Values of a repeated name, joined with commas.";
     Name, "name", "The name rather than the value of what precedes.";
     Percent, "percent", "The value, percent-decoded.";

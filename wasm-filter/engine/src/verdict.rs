@@ -103,6 +103,27 @@ pub struct Verdict {
     pub findings: Vec<Finding>,
     /// Limits that were reached.
     pub limits: LimitFlags,
+    /// What GraphQL documents there were.
+    pub gql: GqlSummary,
+}
+
+/// The GraphQL documents of a request, counted for limits on them. Maxima are over documents.
+///
+/// Source: Wallarm documentation, "GraphQL API Protection".
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GqlSummary {
+    /// Documents, as in a batch.
+    pub n_documents: usize,
+    /// Longest document, in bytes.
+    pub max_document_bytes: usize,
+    /// Deepest nesting of selections; 1 without any.
+    pub max_depth: usize,
+    /// Most aliases.
+    pub max_aliases: usize,
+    /// Longest string, in bytes.
+    pub max_value_bytes: usize,
+    /// Whether the schema is asked for.
+    pub is_introspection: bool,
 }
 
 impl Verdict {

@@ -7,6 +7,7 @@ mod budget;
 mod conclusion;
 mod decoders;
 mod form;
+mod gql;
 mod json;
 mod jwt;
 mod multipart;
@@ -20,7 +21,7 @@ use self::budget::Budget;
 pub(crate) use self::budget::Usage;
 pub use self::scratch::Scratch;
 use crate::{
-    Finding, Settings, Verdict,
+    Finding, GqlSummary, Settings, Verdict,
     detect::{Place, Value},
     point::{Element, PointStack},
     prefilter::Classes,
@@ -41,6 +42,7 @@ pub(crate) struct Walk<'w> {
     /// Whether the parsers are those that the memo knows of.
     has_memo: bool,
     findings: &'w mut Vec<Finding>,
+    gql: &'w mut GqlSummary,
     cursor: Cursor,
     trace: Option<Trace<'w>>,
 }
@@ -57,7 +59,7 @@ impl<'w> Walk<'w> {
     ) -> Walk<'w> {
         scratch.point.clear();
         scratch.memo.begin(settings);
-        let Verdict { findings, limits } = verdict;
+        let Verdict { findings, limits, gql } = verdict;
         Walk {
             scratch,
             budget: Budget::new(&settings.limits, limits, usage),
@@ -66,6 +68,7 @@ impl<'w> Walk<'w> {
             has_second_opinion: settings.enable_libdetection,
             has_memo: own_parsers.is_none(),
             findings,
+            gql,
             cursor: Cursor::default(),
             trace,
         }

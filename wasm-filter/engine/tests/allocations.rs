@@ -62,6 +62,11 @@ const REQUESTS: &[(&[u8], Headers, &[u8])] = &[
         b"<\0a\0>\0h\0i\0<\0/\0a\0>\0",
     ),
     (
+        b"/graphql?query=%7Buser(id:4)%7Bname%7D%7D",
+        &[(b"content-type", b"application/json")],
+        br#"{"query":"query Q($a: T = \"x\\n\") { b: c(d: [\"e\", {f: 1}]) { ...G } } fragment G on H { i }"}"#,
+    ),
+    (
         b"/orders",
         &[(b"content-type", b"application/json")],
         br#"{"filter":{"total":{"$gte":50},"$or":[{"state":"open"}]},"text":"a) b; c (d=e)"}"#,

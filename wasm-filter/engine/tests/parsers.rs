@@ -125,6 +125,12 @@ fn values() {
         r#"["header","AUTHORIZATION","base64"] admin:secret"#,
         r#"["header","AUTHORIZATION"] Basic YWRtaW46c2VjcmV0"#,
     );
+    check(
+        Parser::Gql,
+        ("/?query={a(b:\"c\")}", &[], ""),
+        r#"["get","query","gql","gql_query","","hash","a","gql_arg","hash","b"] c"#,
+        r#"["get","query"] {a(b:"c")}"#,
+    );
     let token = "Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.dBjftJeZ4CVP";
     check(
         Parser::Jwt,

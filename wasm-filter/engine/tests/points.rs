@@ -460,6 +460,83 @@ fn tokens() {
     );
 }
 
+/// The three documents of the documentation.
+const USER: &str = "query GetUser {\n  user(id: \"1\") {\n    ...UserFields @include(if: true)\n  }\n}\n";
+const USERS: &str = "query GetAllUsers {\n  users(limit: 10) {\n    ...UserFields @include(if: true)\n  }\n}\n";
+const FIELDS: &str = "fragment UserFields on User {\n  id\n  posts(status: \"published\") {\n    title\n  }\n}\n";
+
+#[test]
+fn graphql() {
+    let post =
+        |content_type: &str, body: &str| format!("POST /graphql HTTP/1.1\nContent-Type: {content_type}\n\n{body}");
+    check(
+        &post("application/graphql", &format!("{USER}{USERS}{FIELDS}")),
+        expect![[r#"
+            ["uri"] "/graphql" Uri
+            ["action_name"] "graphql" Path
+            ["header","CONTENT-TYPE"] "application/graphql" Header
+            ["post"] "query GetUser {\n  user(id: \"1\") {\n    ...UserFields @include(if: true)\n  }\n}\nquery GetAllUsers {\n  users(limit: 10) {\n    ...UserFields @include(if: true)\n  }\n}\nfragment UserFields on User {\n  id\n  posts(status: \"published\") {\n    title\n  }\n}\n" RawBody
+            ["post","gql","gql_query","GetUser","hash","user","gql_arg","hash","id"] "1" Body
+            ["post","gql","gql_query","GetUser","hash","user","gql_spread","UserFields","gql_dir","include","gql_arg","hash","if"] "true" Body
+            ["post","gql","gql_query","GetAllUsers","hash","users","gql_arg","hash","limit"] "10" Body
+            ["post","gql","gql_query","GetAllUsers","hash","users","gql_spread","UserFields","gql_dir","include","gql_arg","hash","if"] "true" Body
+            ["post","gql","gql_fragment","UserFields","gql_type","User","hash","posts","gql_arg","hash","status"] "published" Body
+        "#]],
+    );
+    check(
+        &post("text/plain", "{ a: shop(id: 1) { ... on Shop { name } } }"),
+        expect![[r#"
+            ["uri"] "/graphql" Uri
+            ["action_name"] "graphql" Path
+            ["header","CONTENT-TYPE"] "text/plain" Header
+            ["post"] "{ a: shop(id: 1) { ... on Shop { name } } }" RawBody
+            ["post","gql","gql_query","","hash","shop","gql_alias"] "a" Body
+            ["post","gql","gql_query","","hash","shop","gql_arg","hash","id"] "1" Body
+        "#]],
+    );
+    check(
+        &post(
+            "application/json",
+            r#"{"query":"mutation M($t: String = \"none\") { add(text: $t, tags: [\"x\"]) { id } }","variables":{"t":"b"}}"#,
+        ),
+        expect![[r#"
+            ["uri"] "/graphql" Uri
+            ["action_name"] "graphql" Path
+            ["header","CONTENT-TYPE"] "application/json" Header
+            ["post","json_doc","hash","query"] "mutation M($t: String = \"none\") { add(text: $t, tags: [\"x\"]) { id } }" Body
+            ["post","json_doc","hash","query","gql","gql_mutation","M","gql_var","t"] "none" Body
+            ["post","json_doc","hash","query","gql","gql_mutation","M","hash","add","gql_arg","hash","text"] "t" Body
+            ["post","json_doc","hash","query","gql","gql_mutation","M","hash","add","gql_arg","hash","tags","array",0] "x" Body
+            ["post","json_doc","hash","variables","hash","t"] "b" Body
+        "#]],
+    );
+    check(
+        &post(
+            "multipart/form-data; boundary=b",
+            "--b\r\nContent-Disposition: form-data; name=\"query\"\r\n\r\nsubscription { news(q: \"q\") }\r\n--b--",
+        ),
+        expect![[r#"
+            ["uri"] "/graphql" Uri
+            ["action_name"] "graphql" Path
+            ["header","CONTENT-TYPE"] "multipart/form-data; boundary=b" Header
+            ["post","multipart","query"] "subscription { news(q: \"q\") }" Body
+            ["post","multipart","query","gql","gql_subscription","","hash","news","gql_arg","hash","q"] "q" Body
+        "#]],
+    );
+    check(
+        "GET /graphql?query=%7Buser(id:%22%5Cu003c%22)%7Bname%7D%7D HTTP/1.1",
+        expect![[r#"
+            ["uri"] "/graphql?query=%7Buser(id:%22%5Cu003c%22)%7Bname%7D%7D" Uri
+            ["uri","percent"] "/graphql?query={user(id:\"\\u003c\"){name}}" Uri
+            ["action_name"] "graphql" Path
+            ["get","query"] "{user(id:\"\\u003c\"){name}}" Query
+            ["get","query","gql","gql_query","","hash","user","gql_arg","hash","id"] "<" Query
+            ["get","query","htmljs"] "{user(id:\"<\"){name}}" Query
+            ["get","query","htmljs","gql","gql_query","","hash","user","gql_arg","hash","id"] "<" Query
+        "#]],
+    );
+}
+
 #[test]
 fn binary_body_yields_its_text_only() {
     let mut request = b"POST / HTTP/1.1\nContent-Type: image/jpeg\n\n".to_vec();

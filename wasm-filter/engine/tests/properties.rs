@@ -150,6 +150,12 @@ const PIECES: &[&str] = &[
     "<!DOCTYPE a [",
     "<!ENTITY b SYSTEM \"file:///c\">",
     "<?xml encoding=\"utf-7\"?>",
+    "query Q($a: b = ",
+    "mutation { ",
+    "{a(b:\"",
+    "\"\"\"",
+    "... on ",
+    "eyJhbGciOiJub25lIn0.eyJhIjoiJyBvciAxPTEifQ.",
     "Content-Disposition: form-data; name=\"a\"; filename=\"b\"\r\n\r\n",
 ];
 

@@ -254,6 +254,17 @@ fn json() {
 }
 
 #[test]
+fn graphql() {
+    let escaped = ATTACK.replace('.', "\\u002e");
+    check(
+        ("/", &[], &format!("query {{ a(b: \"{escaped}\") }}")),
+        r#"["post","gql","gql_query","","hash","a","gql_arg","hash","b"]"#,
+        (Part::Body, &escaped),
+        &[Step::Json],
+    );
+}
+
+#[test]
 fn values_made_of_several_come_from_the_whole() {
     let all = findings("/a?x=1&id=1%20union/*&id=*/select%20login%20from%20users--%20", &[], "");
     let joined = all

@@ -2,7 +2,7 @@
 
 use waf_policy::Parser;
 
-use super::{json, multipart};
+use super::{gql, json, multipart};
 use crate::{Part, Request, decode::charset::Charset, detect::Place, point::Element, walk::Walk};
 
 /// Shortest run of text that is judged in a binary body, in bytes.
@@ -64,6 +64,8 @@ pub(crate) fn inspect(bytes: &[u8], kind: &Kind, walk: &mut Walk<'_>) {
     let reads_form = walk.reads(Parser::FormUrlencoded);
     match kind {
         Kind::Multipart(boundary) if walk.reads(Parser::Multipart) && walk.multipart(bytes, boundary) => {}
+        // A lenient reader of JSON would take `{shop}` for an object.
+        _ if walk.reads(Parser::Gql) && gql::may_begin(bytes) && walk.is_gql(bytes) => raw(bytes, Place::RawBody, walk),
         _ if reads_json && json::is_container(bytes) => document(bytes, walk),
         Kind::Json if reads_json && bytes.trim_ascii_start().first() == Some(&b'"') => document(bytes, walk),
         Kind::Xml if walk.reads(Parser::Xml) => {

@@ -352,7 +352,7 @@ fn is_json_literal(token: &[u8]) -> bool {
 
 /// Decodes an escape after its backslash. Returns how many bytes it took, 0 for an unknown one, and whether every
 /// reader agrees with us.
-fn unescape(tail: &[u8], out: &mut Vec<u8>) -> (usize, bool) {
+pub(super) fn unescape(tail: &[u8], out: &mut Vec<u8>) -> (usize, bool) {
     let plain = match tail.first() {
         Some(b @ (b'"' | b'\\' | b'/')) => *b,
         Some(b'b') => 0x08,

@@ -5,7 +5,7 @@
 
 use waf_policy::Parser;
 
-use super::{Walk, decoders, json, jwt, xml};
+use super::{Walk, decoders, gql, json, jwt, xml};
 use crate::{detect::Value, prefilter::Classes};
 
 /// A parser or decoder that every value is offered to.
@@ -41,6 +41,11 @@ const STRUCTURES: &[Form] = &[
         parser: Parser::Xml,
         fits: xml::fits,
         read: xml::read,
+    },
+    Form {
+        parser: Parser::Gql,
+        fits: gql::fits,
+        read: gql::read,
     },
     Form {
         parser: Parser::Jwt,
