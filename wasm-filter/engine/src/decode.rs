@@ -5,15 +5,11 @@
 //! or laxer than we are, and the undecoded form is judged as well.
 
 pub(crate) mod base64;
-#[allow(dead_code, reason = "reached by requests in a change of its own")]
 pub(crate) mod charset;
-#[allow(dead_code, reason = "reached by requests in a change of its own")]
 pub(crate) mod hexadecimal;
 pub(crate) mod htmljs;
 pub(crate) mod percent;
-#[allow(dead_code, reason = "reached by requests in a change of its own")]
 pub(crate) mod unicode;
-#[allow(dead_code, reason = "reached by requests in a change of its own")]
 pub(crate) mod unpack;
 
 /// Reads up to `max_digits` hexadecimal digits. Returns the number and how many digits it has.

@@ -18,7 +18,7 @@ macro_rules! stamps {
     ($($attack_type:ident {
         $($constant:ident $id:literal $name:literal $weight:literal $reason:literal;)+
     })+) => {
-        $($(pub(super) const $constant: $crate::detect::Stamp = $crate::detect::Stamp {
+        $($(pub(crate) const $constant: $crate::detect::Stamp = $crate::detect::Stamp {
             id: $id,
             attack_type: waf_policy::AttackType::$attack_type,
             name: $name,
@@ -33,6 +33,8 @@ macro_rules! stamps {
 
 mod catalogue;
 pub mod crlf;
+pub mod data_bomb;
+pub mod invalid_xml;
 pub mod ldapi;
 mod lines;
 pub mod mail_injection;

@@ -4,7 +4,7 @@ use waf_policy::{Limits, ParserSet};
 
 use crate::{
     Body, Request, Scratch, Settings, Trace, Verdict,
-    parse::{body, head},
+    parse::{body, declared::Declared, head},
     walk::{Usage, Walk},
 };
 
@@ -22,7 +22,7 @@ pub struct Engine {
 pub struct Inspection {
     verdict: Verdict,
     usage: Usage,
-    kind: body::Kind,
+    declared: Declared,
     parsers: Option<ParserSet>,
 }
 
@@ -68,7 +68,7 @@ impl Engine {
         inspection: &'t mut Inspection,
         trace: Option<Trace<'t>>,
     ) {
-        inspection.kind = body::Kind::of(request);
+        inspection.declared = Declared::of(request);
         let mut walk = self.walk(scratch, inspection, trace);
         head::inspect(request, &mut walk);
         walk.finish();
@@ -87,9 +87,9 @@ impl Engine {
             .get(..self.settings.limits.max_body_bytes)
             .unwrap_or(body.bytes);
         inspection.verdict.limits.body |= !body.is_complete || bytes.len() < body.bytes.len();
-        let kind = inspection.kind;
+        let declared = inspection.declared;
         let mut walk = self.walk(scratch, inspection, trace);
-        body::inspect(bytes, &kind, &mut walk);
+        body::inspect(bytes, &declared, &mut walk);
         walk.finish();
     }
 

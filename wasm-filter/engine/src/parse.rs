@@ -4,6 +4,7 @@
 //! say how far they came. Parts go to a sink as borrowed slices; nothing is collected that a limit does not bound.
 
 pub(crate) mod body;
+pub(crate) mod declared;
 pub(crate) mod gql;
 pub(crate) mod head;
 pub(crate) mod json;

@@ -73,13 +73,28 @@ elements! {
     Percent, "percent", "The value, percent-decoded.";
     Htmljs, "htmljs", "The value, with HTML entities and JavaScript escapes decoded.";
     Base64, "base64", "The value, base64-decoded.";
+    Hex, "hex", "The value, read as hexadecimal digits.";
+    Gzip, "gzip", "The value, unpacked from gzip, zlib or deflate.";
+    Brotli, "brotli", "The value, unpacked from brotli. Wallarm's documentation has no element for it.";
+    Unicode, "unicode", "The value, with overlong UTF-8 and look-alikes of ASCII characters folded. Our own element.";
+    Charset, "charset", "The value, transcoded to UTF-8 from a character set that hides ASCII. Our own element.";
     Jwt, "jwt", "A part of a JSON web token: `jwt_prefix`, `jwt_header` or `jwt_payload`.";
 }
 
 impl Element {
     /// Whether it stands for a decoder, whose value is another form of the same value.
     pub fn is_decoder(self) -> bool {
-        matches!(self, Element::Percent | Element::Htmljs | Element::Base64)
+        matches!(
+            self,
+            Element::Percent
+                | Element::Htmljs
+                | Element::Base64
+                | Element::Hex
+                | Element::Gzip
+                | Element::Brotli
+                | Element::Unicode
+                | Element::Charset
+        )
     }
 }
 

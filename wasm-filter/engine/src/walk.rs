@@ -4,6 +4,7 @@
 //! back the same way, one step deeper.
 
 mod budget;
+mod charset;
 mod conclusion;
 mod decoders;
 mod form;
@@ -13,6 +14,7 @@ mod jwt;
 mod multipart;
 mod pairs;
 mod scratch;
+mod unpack;
 mod xml;
 
 use waf_policy::{Parser, ParserSet};
@@ -20,6 +22,7 @@ use waf_policy::{Parser, ParserSet};
 use self::budget::Budget;
 pub(crate) use self::budget::Usage;
 pub use self::scratch::Scratch;
+pub(crate) use self::unpack::element_of;
 use crate::{
     Finding, GqlSummary, Settings, Verdict,
     detect::{Place, Value},

@@ -102,10 +102,20 @@ fn is_texty(b: u8) -> bool {
     matches!(b, 0x20..=0x7e | b'\t' | b'\r' | b'\n' | 0x80..=0xf4)
 }
 
-/// Whether bytes begin like a serialised Java object, the one binary structure that detectors know.
+/// Whether bytes begin like a binary structure that is known: a serialised Java object, or compressed content, whose
+/// decoder tells whether it is one.
 fn is_object(bytes: &[u8]) -> bool {
-    const JAVA: &[u8] = &[0xac, 0xed, 0x00, 0x05];
-    JAVA.starts_with(bytes) || bytes.starts_with(JAVA)
+    const KNOWN: &[&[u8]] = &[
+        &[0xac, 0xed, 0x00, 0x05],
+        &[0x1f, 0x8b, 0x08],
+        &[0x78, 0x01],
+        &[0x78, 0x5e],
+        &[0x78, 0x9c],
+        &[0x78, 0xda],
+    ];
+    KNOWN
+        .iter()
+        .any(|known| known.starts_with(bytes) || bytes.starts_with(known))
 }
 
 const INVALID: u8 = 0xff;

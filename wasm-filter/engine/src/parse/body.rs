@@ -2,64 +2,117 @@
 
 use waf_policy::Parser;
 
-use super::{gql, json, multipart};
-use crate::{Part, Request, decode::charset::Charset, detect::Place, point::Element, walk::Walk};
+use super::{
+    declared::{Declared, Kind},
+    gql, json,
+};
+use crate::{
+    Part,
+    decode::{
+        charset::Charset,
+        percent::{self, Plus},
+        unpack::Format,
+    },
+    detect::{Place, Value, invalid_xml},
+    point::Element,
+    walk::{Walk, element_of},
+};
 
 /// Shortest run of text that is judged in a binary body, in bytes.
 const MIN_TEXT_BYTES: usize = 16;
 
-/// What a head declares of its body.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) enum Kind {
-    /// Nothing, or nothing that helps.
-    #[default]
-    Unknown,
-    Json,
-    Xml,
-    Form,
-    Multipart(multipart::Boundary),
-}
-
-impl Kind {
-    /// Reads the content type of a request.
-    pub(crate) fn of(request: &Request<'_>) -> Kind {
-        let content_type = request
-            .headers
-            .iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case(b"content-type"))
-            .map_or(&[][..], |(_, value)| value.trim_ascii());
-        let end = content_type
-            .iter()
-            .position(|b| matches!(b, b';' | b',' | b' ' | b'\t'));
-        let essence = content_type
-            .get(..end.unwrap_or(content_type.len()))
-            .unwrap_or_default();
-        let contains = |part: &[u8]| {
-            essence
-                .windows(part.len())
-                .any(|window| window.eq_ignore_ascii_case(part))
-        };
-        if contains(b"json") {
-            Kind::Json
-        } else if contains(b"xml") {
-            Kind::Xml
-        } else if contains(b"x-www-form-urlencoded") {
-            Kind::Form
-        } else if contains(b"multipart/") {
-            multipart::Boundary::of(content_type).map_or(Kind::Unknown, Kind::Multipart)
-        } else {
-            Kind::Unknown
-        }
-    }
-}
-
 /// Judges every value of a body. What the head declares is tried first; a wrong declaration hides nothing.
-pub(crate) fn inspect(bytes: &[u8], kind: &Kind, walk: &mut Walk<'_>) {
+pub(crate) fn inspect(bytes: &[u8], declared: &Declared, walk: &mut Walk<'_>) {
     if bytes.is_empty() {
         return;
     }
     walk.enter(Part::Body, bytes);
     walk.scratch.point.push(Element::Post);
+    if walk.reads(Parser::Gzip) {
+        encoded(bytes, declared, walk);
+    } else {
+        plain(bytes, declared, walk);
+    }
+    walk.scratch.point.pop();
+}
+
+/// Undoes the encodings of a body, declared or shown by its first bytes.
+fn encoded(bytes: &[u8], declared: &Declared, walk: &mut Walk<'_>) {
+    let outer = walk.scratch.point.depth();
+    let mut content = walk.scratch.buffers.take();
+    let mut unpacked = walk.scratch.buffers.take();
+    let (mut is_encoded, mut is_whole) = (false, true);
+    let shown = Some(Format::Gzip).filter(|format| Format::of(bytes) == Some(*format));
+    let shown = shown.filter(|_| declared.encodings().next().is_none());
+    for format in declared.encodings().chain(shown) {
+        let input = if is_encoded { &content[..] } else { bytes };
+        unpacked.clear();
+        let outcome = walk.unpack(input, format, &mut unpacked);
+        if unpacked.is_empty() {
+            // It was not encoded so, whatever was declared.
+            continue;
+        }
+        is_whole &= outcome.is_some_and(|outcome| outcome.is_whole);
+        is_encoded = true;
+        std::mem::swap(&mut content, &mut unpacked);
+        walk.scratch.point.push(element_of(format));
+    }
+    if is_encoded {
+        plain(&content, declared, walk);
+    }
+    walk.scratch.point.truncate(outer);
+    walk.scratch.buffers.give(content);
+    walk.scratch.buffers.give(unpacked);
+    if !is_encoded || !is_whole {
+        // An application that does not undo encodings sees the bytes as they are.
+        plain(bytes, declared, walk);
+    }
+}
+
+/// Judges a body without content encodings, in each character set that it may be in.
+fn plain(bytes: &[u8], declared: &Declared, walk: &mut Walk<'_>) {
+    if let Some(charset) = declared.charset.or(Charset::of(bytes)) {
+        walk.transcoded(bytes, charset, |walk, text| content(text, &declared.kind, walk));
+        if matches!(declared.kind, Kind::Form) && walk.reads(Parser::FormUrlencoded) {
+            hidden_form(bytes, charset, walk);
+        }
+    }
+    if let Some((stamp, span)) = invalid_xml::contradiction(bytes, declared.has_charset) {
+        let value = Value {
+            bytes,
+            place: Place::RawBody,
+        };
+        walk.report(stamp, &value, span);
+    }
+    content(bytes, &declared.kind, walk);
+}
+
+/// Judges the values of a form of which only names and values, not `&` and `=`, are in a character set of their own, as
+/// IIS reads it.
+fn hidden_form(bytes: &[u8], charset: Charset, walk: &mut Walk<'_>) {
+    let mut text = walk.scratch.buffers.take();
+    for pair in bytes.split(|b| *b == b'&') {
+        let equals = memchr::memchr(b'=', pair).unwrap_or(pair.len());
+        let (name, value) = pair.split_at_checked(equals).unwrap_or((pair, &[]));
+        if !walk.wants_more() || !walk.budget.may_decode(pair.len()) {
+            break;
+        }
+        walk.scratch.point.push_name(Element::FormUrlencoded, name);
+        for (part, place) in [(name, Place::Name), (value.get(1..).unwrap_or_default(), Place::Body)] {
+            text.clear();
+            percent::decode(part, Plus::Space, &mut text);
+            walk.transcoded(&text, charset, |walk, text| match place {
+                Place::Name => walk.name(text, place, 0),
+                _ => walk.value(text, place, 0),
+            });
+        }
+        walk.scratch.point.pop();
+    }
+    walk.scratch.buffers.give(text);
+}
+
+/// Judges a body whose bytes are text in a character set that keeps ASCII, or binary.
+fn content(bytes: &[u8], kind: &Kind, walk: &mut Walk<'_>) {
     let reads_json = walk.reads(Parser::JsonDoc);
     let reads_form = walk.reads(Parser::FormUrlencoded);
     match kind {
@@ -85,7 +138,6 @@ pub(crate) fn inspect(bytes: &[u8], kind: &Kind, walk: &mut Walk<'_>) {
         _ if reads_form && looks_like_form(bytes) => walk.pairs(bytes, Element::FormUrlencoded, Place::Body, 0),
         _ => raw(bytes, Place::RawBody, walk),
     }
-    walk.scratch.point.pop();
 }
 
 fn document(bytes: &[u8], walk: &mut Walk<'_>) {

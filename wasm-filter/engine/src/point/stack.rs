@@ -114,6 +114,11 @@ impl PointStack {
         }
     }
 
+    /// The innermost element.
+    pub(crate) fn last(&self) -> Option<Element> {
+        self.elements.last().map(|(element, _)| *element)
+    }
+
     /// Decoders of the chain, outermost first.
     pub fn decoders(&self) -> impl Iterator<Item = Element> {
         let elements = self.elements.iter().map(|(element, _)| *element);

@@ -7,7 +7,7 @@ use waf_policy::AttackType;
 use super::Walk;
 use crate::{
     Finding, Verdict,
-    detect::{self, THRESHOLD, Value, sqli},
+    detect::{self, Stamp, THRESHOLD, Value, sqli},
     prefilter::Classes,
 };
 
@@ -27,6 +27,13 @@ impl Walk<'_> {
             self.conclude(value);
             self.scratch.signs.clear();
         }
+    }
+
+    /// Adds a sign that a parser or decoder found in a value, and no detector looks for.
+    pub(crate) fn report(&mut self, stamp: &'static Stamp, value: &Value<'_>, span: Range<usize>) {
+        self.scratch.signs.push(stamp, span);
+        self.conclude(value);
+        self.scratch.signs.clear();
     }
 
     /// Turns signs of one value into findings.

@@ -4,7 +4,7 @@ use waf_policy::Parser;
 
 use super::{Walk, form::Reading};
 use crate::{
-    decode::{base64, htmljs, percent},
+    decode::{base64, hexadecimal, htmljs, percent, unicode},
     detect::{Place, Value},
     point::Element,
     prefilter::{Classes, byte, pair},
@@ -40,6 +40,25 @@ pub(super) fn fits_htmljs(value: &Value<'_>, classes: &Classes) -> bool {
 
 pub(super) fn htmljs(walk: &mut Walk<'_>, value: &Value<'_>, _: &Classes, depth: usize) -> Reading {
     walk.decoded(value, depth, Element::Htmljs, htmljs::decode)
+}
+
+pub(super) fn fits_unicode(value: &Value<'_>, classes: &Classes) -> bool {
+    classes.any_byte(byte::HIGH) && !matches!(value.place, Place::File | Place::UserAgent)
+}
+
+pub(super) fn unicode(walk: &mut Walk<'_>, value: &Value<'_>, _: &Classes, depth: usize) -> Reading {
+    walk.decoded(value, depth, Element::Unicode, unicode::fold)
+}
+
+pub(super) fn fits_hex(value: &Value<'_>, classes: &Classes) -> bool {
+    !classes.any_byte(hexadecimal::NEVER)
+        && value.bytes.len() >= hexadecimal::MIN_DIGITS
+        && value.place != Place::Name
+        && !is_plain(value.place)
+}
+
+pub(super) fn hex(walk: &mut Walk<'_>, value: &Value<'_>, _: &Classes, depth: usize) -> Reading {
+    walk.decoded(value, depth, Element::Hex, hexadecimal::decode)
 }
 
 pub(super) fn fits_base64(value: &Value<'_>, classes: &Classes) -> bool {

@@ -5,13 +5,13 @@
 
 use waf_policy::Parser;
 
-use super::{Walk, decoders, gql, json, jwt, xml};
+use super::{Walk, decoders, gql, json, jwt, unpack, xml};
 use crate::{detect::Value, prefilter::Classes};
 
 /// A parser or decoder that every value is offered to.
 struct Form {
-    /// What it is switched off by.
-    parser: Parser,
+    /// What it is switched off by; nothing for what every back end does.
+    parser: Option<Parser>,
     /// Whether a value may have the form at all. Runs for every value: answer from its classes and first bytes.
     fits: fn(&Value<'_>, &Classes) -> bool,
     /// Reads the value and judges what it yields. Spends fuel for the bytes that it looks at.
@@ -33,24 +33,29 @@ pub(super) enum Reading {
 /// before detectors, because a value that is a structure in every reader's eyes is judged by its parts alone.
 const STRUCTURES: &[Form] = &[
     Form {
-        parser: Parser::JsonDoc,
+        parser: Some(Parser::JsonDoc),
         fits: json::fits,
         read: json::read,
     },
     Form {
-        parser: Parser::Xml,
+        parser: Some(Parser::Xml),
         fits: xml::fits,
         read: xml::read,
     },
     Form {
-        parser: Parser::Gql,
+        parser: Some(Parser::Gql),
         fits: gql::fits,
         read: gql::read,
     },
     Form {
-        parser: Parser::Jwt,
+        parser: Some(Parser::Jwt),
         fits: jwt::fits,
         read: jwt::read,
+    },
+    Form {
+        parser: Some(Parser::Gzip),
+        fits: unpack::fits,
+        read: unpack::read,
     },
 ];
 
@@ -58,22 +63,32 @@ const STRUCTURES: &[Form] = &[
 /// from that one, so the work stays linear.
 const ENCODINGS: &[Form] = &[
     Form {
-        parser: Parser::Percent,
+        parser: Some(Parser::Percent),
         fits: decoders::fits_percent,
         read: decoders::percent,
     },
     Form {
-        parser: Parser::Htmljs,
+        parser: Some(Parser::Htmljs),
         fits: decoders::fits_htmljs,
         read: decoders::htmljs,
     },
     Form {
-        parser: Parser::Base64,
+        parser: None,
+        fits: decoders::fits_unicode,
+        read: decoders::unicode,
+    },
+    Form {
+        parser: Some(Parser::Hex),
+        fits: decoders::fits_hex,
+        read: decoders::hex,
+    },
+    Form {
+        parser: Some(Parser::Base64),
         fits: decoders::fits_base64,
         read: decoders::base64,
     },
     Form {
-        parser: Parser::Base64,
+        parser: Some(Parser::Base64),
         fits: decoders::fits_data_url,
         read: decoders::data_url,
     },
@@ -93,7 +108,8 @@ impl Walk<'_> {
     #[inline]
     fn read_first(&mut self, forms: &'static [Form], value: &Value<'_>, classes: &Classes, depth: usize) -> Reading {
         for form in forms {
-            if (form.fits)(value, classes) && self.parsers.contains(form.parser) {
+            let is_on = form.parser.is_none_or(|parser| self.parsers.contains(parser));
+            if is_on && (form.fits)(value, classes) {
                 let reading = (form.read)(self, value, classes, depth);
                 if reading != Reading::None {
                     return reading;

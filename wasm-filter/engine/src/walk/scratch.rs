@@ -1,6 +1,7 @@
 //! Memory reused between requests.
 
 use crate::{
+    decode::unpack,
     detect::{self, Signs},
     memo::Memo,
     parse::{json, pairs::Pairs, xml},
@@ -13,9 +14,10 @@ pub struct Scratch {
     pub(crate) point: PointStack,
     pub(super) signs: Signs,
     pub(super) detectors: detect::Scratch,
-    pub(super) buffers: Buffers,
+    pub(crate) buffers: Buffers,
     pub(super) json: Pool<json::Scratch>,
     pub(super) xml: Pool<xml::Scratch>,
+    pub(super) unpack: unpack::Scratch,
     pub(super) pairs: Pool<Pairs>,
     pub(super) memo: Memo,
 }
@@ -39,15 +41,15 @@ const MAX_KEPT_BYTES: usize = 64 * 1024;
 
 /// Buffers for what decoders yield.
 #[derive(Debug, Default)]
-pub(super) struct Buffers(Pool<Vec<u8>>);
+pub(crate) struct Buffers(Pool<Vec<u8>>);
 
 impl Buffers {
     /// An empty buffer.
-    pub(super) fn take(&mut self) -> Vec<u8> {
+    pub(crate) fn take(&mut self) -> Vec<u8> {
         self.0.take()
     }
 
-    pub(super) fn give(&mut self, mut buffer: Vec<u8>) {
+    pub(crate) fn give(&mut self, mut buffer: Vec<u8>) {
         buffer.clear();
         buffer.shrink_to(MAX_KEPT_BYTES);
         self.0.give(buffer);
