@@ -12,10 +12,14 @@ pub(crate) fn run(project: &Project, flags: Bench) -> Result<()> {
     let Bench { what } = flags;
     setup::ensure(project)?;
     let shell = project.shell()?;
-    if what != Some(Subject::Envoy) {
+    let wants = |subject| what.is_none_or(|what| what == subject);
+    if wants(Subject::Engine) {
         cmd!(shell, "cargo bench --locked -p waf-engine --bench stages").run()?;
     }
-    if what != Some(Subject::Engine) {
+    if wants(Subject::Work) {
+        cmd!(shell, "cargo bench --locked -p waf-engine --bench work").run()?;
+    }
+    if wants(Subject::Envoy) {
         for package in ["wasm-filter", "empty-filter"] {
             cmd!(
                 shell,

@@ -140,6 +140,9 @@ pub(crate) struct Bench {
 pub(crate) enum Subject {
     /// Stages of the engine, natively.
     Engine,
+    /// Instructions of each detector on hostile repetitions; fails when twice the bytes cost more than 2.2 times as much, or
+    /// a unit of fuel stands for more than 128. Needs valgrind.
+    Work,
     /// Envoy without a filter, with an empty Wasm filter, and with ours, in one run.
     Envoy,
 }

@@ -12,9 +12,6 @@ const SLOTS: usize = 256;
 /// Entries among which the bytes of a value do not choose; the oldest of them gives way.
 const WAYS: usize = 4;
 
-/// Longest value kept, in bytes; with [`SLOTS`] this bounds the memory to 64 KiB.
-const MAX_BYTES: usize = 256;
-
 /// Values judged clean, each in one of the few slots that its bytes select.
 #[derive(Debug, Default)]
 pub(crate) struct Memo {
@@ -32,6 +29,9 @@ struct Slot {
 }
 
 impl Memo {
+    /// Longest value kept, in bytes; with [`SLOTS`] this bounds the memory to 64 KiB.
+    pub(crate) const MAX_BYTES: usize = 256;
+
     /// Forgets everything when settings have changed: clean is what they say.
     pub(crate) fn begin(&mut self, settings: &Settings) {
         if self.settings != *settings {
@@ -50,7 +50,7 @@ impl Memo {
 
     /// Remembers a clean value in place of another.
     pub(crate) fn remember(&mut self, bytes: &[u8], place: Place, cost: Usage) {
-        if bytes.len() > MAX_BYTES {
+        if bytes.len() > Self::MAX_BYTES {
             return;
         }
         if self.slots.is_empty() {
@@ -149,6 +149,6 @@ mod tests {
             );
         }
         let kept: usize = memo.slots.iter().map(|slot| slot.bytes.capacity()).sum();
-        assert!(kept <= 2 * SLOTS * MAX_BYTES, "{kept} bytes");
+        assert!(kept <= 2 * SLOTS * Memo::MAX_BYTES, "{kept} bytes");
     }
 }

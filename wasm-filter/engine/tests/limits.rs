@@ -174,3 +174,36 @@ fn depth_of_xml() {
     assert_eq!(names(flags), ["depth"]);
     assert!(values.contains(&"x".to_owned()));
 }
+
+/// Found by fuzzing: a header value that was known to be clean hid that its decoders were not allowed to run.
+#[test]
+fn known_values_reach_limits_as_unknown_ones_do() {
+    let engine = Engine::new(Settings {
+        limits: Limits {
+            max_decoded_bytes: 300,
+            ..Limits::default()
+        },
+        ..Settings::default()
+    });
+    let inspect = |scratch: &mut Scratch, target: &str| {
+        let request = Request {
+            method: b"GET",
+            target: target.as_bytes(),
+            headers: &[(b"user-agent", b"namenamename%41namename")],
+            ..Default::default()
+        };
+        let mut inspection = Inspection::default();
+        engine.inspect_head(&request, scratch, &mut inspection);
+        (inspection.verdict().clone(), inspection.n_fuel())
+    };
+    let mut scratch = Scratch::default();
+    assert!(!inspect(&mut scratch, "/").0.limits.any(), "known from now on");
+    let mut n_reached = 0;
+    for n_bytes in 200..320 {
+        let target = format!("/?q={}", "a".repeat(n_bytes));
+        let (verdict, n_fuel) = inspect(&mut scratch, &target);
+        assert_eq!((verdict.clone(), n_fuel), inspect(&mut Scratch::default(), &target));
+        n_reached += usize::from(verdict.limits.decoded_bytes);
+    }
+    assert!((1..120).contains(&n_reached), "{n_reached} of 120 reach the limit");
+}

@@ -17,7 +17,10 @@ pub struct Limits {
     pub max_depth: usize,
     /// Bytes that decoders may produce per request, over all values.
     pub max_decoded_bytes: usize,
-    /// Units of work per request: about one per byte looked at by a decoder, parser or detector.
+    /// Units of work per request: at least one per byte looked at by a decoder, parser or detector.
+    ///
+    /// A unit stands for at most 128 instructions, natively; `cargo xtask bench work` shows it. The default is more than any
+    /// body of [`Limits::max_body_bytes`] was found to need.
     pub max_fuel: u64,
 }
 

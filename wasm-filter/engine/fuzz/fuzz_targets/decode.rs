@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use waf_engine::{Engine, Scratch};
+use waf_engine::{Engine, Scratch, Settings};
 use waf_engine_fuzz::Message;
 use waf_policy::Limits;
 
@@ -14,7 +14,7 @@ fuzz_target!(|data: &[u8]| {
     let mut has_seen_value = false;
     let mut deepest = 0;
     let message = Message::read(message.as_bytes());
-    let inspection = message.trace(&Engine::new(limits), &mut Scratch::default(), &mut |point, value| {
+    let inspection = message.trace(&Engine::new(Settings::default()), &mut Scratch::default(), &mut |point, value| {
         has_seen_value |= value.bytes == data;
         deepest = deepest.max(point.decoders().count());
     });

@@ -5,9 +5,8 @@
 use std::cell::RefCell;
 
 use libfuzzer_sys::fuzz_target;
-use waf_engine::{Engine, Scratch};
+use waf_engine::{Engine, Scratch, Settings};
 use waf_engine_fuzz::Message;
-use waf_policy::Limits;
 
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::default();
@@ -15,8 +14,8 @@ thread_local! {
 
 fuzz_target!(|data: &[u8]| {
     let message = Message::read(data);
-    let with = Engine::new(Limits::default());
-    let without = Engine::new(Limits::default()).without_prefilter();
+    let with = Engine::new(Settings::default());
+    let without = Engine::new(Settings::default()).without_prefilter();
     SCRATCH.with_borrow_mut(|scratch| {
         let (with, without) = (message.inspect(&with, scratch), message.inspect(&without, scratch));
         // Without the prefilter more fuel is spent, so a verdict that ran out of it may differ.

@@ -8,7 +8,7 @@
 use std::cell::RefCell;
 
 use libfuzzer_sys::fuzz_target;
-use waf_engine::{Engine, Scratch};
+use waf_engine::{Engine, Scratch, Settings};
 use waf_engine_fuzz::Message;
 use waf_policy::Limits;
 
@@ -27,13 +27,13 @@ fuzz_target!(|data: &[u8]| {
     if part.is_empty() {
         return;
     }
-    let engine = Engine::new(Limits {
+    let engine = Engine::new(Settings { limits: Limits {
         max_body_bytes: usize::MAX,
         max_points: usize::MAX,
         max_decoded_bytes: usize::MAX,
         max_fuel: u64::MAX,
         ..Limits::default()
-    });
+    }, ..Settings::default() });
     let work = |n_times: usize| {
         let text = [before, &part.repeat(n_times), after].concat();
         let message = Message::read(&text);

@@ -5,7 +5,7 @@
 use waf_engine::detect::{Detector, Fuel, Place, Scratch as DetectorScratch, Signs, THRESHOLD, Value};
 use waf_engine::point::PointStack;
 use waf_engine::prefilter::Classes;
-use waf_engine::{Body, Engine, Finding, Inspection, Request, Scratch, Verdict};
+use waf_engine::{Body, Engine, Finding, Inspection, Request, Scratch, Settings, Verdict};
 use waf_policy::{AttackType, Limits};
 
 const PLACES: [Place; 12] = [
@@ -133,7 +133,10 @@ pub fn small_limits() -> Limits {
 
 /// Inspects a request with every point watched, and checks what holds for all verdicts under these limits.
 pub fn check_inspection(message: &Message<'_>, limits: Limits, scratch: &mut Scratch) -> Verdict {
-    let engine = Engine::new(limits);
+    let engine = Engine::new(Settings {
+        limits,
+        ..Settings::default()
+    });
     let mut n_points = 0;
     let inspection = message.trace(&engine, scratch, &mut |_, _| n_points += 1);
     let verdict = inspection.verdict();

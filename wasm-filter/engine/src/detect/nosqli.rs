@@ -335,27 +335,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn hostile_repetition_takes_linear_time() {
-        let started = std::time::Instant::now();
-        for piece in ["[$ne]", "$ne", "';", "$", "[", "' ", "1"] {
-            let value = piece.repeat((1 << 20) / piece.len());
-            for place in [Place::Name, Place::Query] {
-                weight(place, value.as_bytes());
-                weight(place, &value.as_bytes()[..1000]);
-            }
-        }
-        assert!(started.elapsed().as_secs() < 60);
-    }
-
-    #[test]
-    fn stamps_have_distinct_numbers_of_their_type() {
-        let mut ids: Vec<u32> = STAMPS.iter().map(|stamp| stamp.id).collect();
-        ids.dedup();
-        assert_eq!(ids.len(), STAMPS.len());
-        assert!(ids.iter().all(|id| id / 1000 == AttackType::Nosqli as u32));
-    }
-
     proptest! {
         #[test]
         fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {

@@ -108,7 +108,7 @@ pub fn may_match(classes: &Classes) -> bool {
 /// Looks for signs of command and code injection in one value.
 pub fn scan(value: &Value<'_>, scratch: &mut Scratch, fuel: &mut Fuel, signs: &mut Signs) {
     let bytes = value.bytes;
-    if bytes.len() < 3 || !fuel.spend(2 * bytes.len() as u64) {
+    if bytes.len() < 3 || !fuel.spend(6 * bytes.len() as u64) {
         return;
     }
     let setting = Setting::of(value);

@@ -297,22 +297,6 @@ mod tests {
         assert_eq!(weight("url", b"//cdn.example.com/a.png"), 0);
     }
 
-    #[test]
-    fn long_values_cost_little() {
-        let started = std::time::Instant::now();
-        for piece in ["/", "\\", "//a.b@", "https:", "\t"] {
-            weight("next", piece.repeat((1 << 20) / piece.len()).as_bytes());
-        }
-        weight(&"next".repeat(1 << 18), b"//evil.example");
-        assert!(started.elapsed().as_secs() < 10);
-    }
-
-    #[test]
-    fn stamps_have_distinct_numbers_of_their_type() {
-        assert!(STAMPS.iter().all(|stamp| stamp.id / 1000 == AttackType::Redir as u32));
-        assert!(STAMPS.is_sorted_by(|a, b| a.id < b.id));
-    }
-
     proptest! {
         #[test]
         fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {

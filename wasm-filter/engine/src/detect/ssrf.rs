@@ -269,25 +269,6 @@ mod tests {
         assert_eq!(weight(Place::Query, b"1.2.3/4"), 0);
     }
 
-    #[test]
-    fn hostile_repetition_takes_linear_time() {
-        let started = std::time::Instant::now();
-        for piece in ["http://", "@", "[", ":", "1.", "/", "①"] {
-            let value = ["http://", &piece.repeat((1 << 20) / piece.len())].concat();
-            weight(Place::Query, value.as_bytes());
-            weight(Place::Query, value.as_bytes().get(..2000).unwrap());
-        }
-        assert!(started.elapsed().as_secs() < 60);
-    }
-
-    #[test]
-    fn stamps_have_distinct_numbers_of_their_type() {
-        let mut ids: Vec<u32> = STAMPS.iter().map(|stamp| stamp.id).collect();
-        ids.dedup();
-        assert_eq!(ids.len(), STAMPS.len());
-        assert!(ids.iter().all(|id| id / 1000 == AttackType::Ssrf as u32));
-    }
-
     proptest! {
         #[test]
         fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {

@@ -29,6 +29,10 @@ enum KeySpan {
 }
 
 impl PointStack {
+    /// Names that [`PointStack::write_names`] writes at most. With all of them, the operators of a deeply nested document would
+    /// cost the square of its depth.
+    const MAX_WRITTEN_NAMES: usize = 8;
+
     pub(crate) fn push(&mut self, element: Element) {
         self.push_span(element, KeySpan::None);
     }
@@ -101,8 +105,9 @@ impl PointStack {
             ) => self.names.get(*start..*end),
             _ => None,
         });
-        let mut is_outermost = true;
-        for name in names {
+        let n_skipped = names.clone().count().saturating_sub(Self::MAX_WRITTEN_NAMES);
+        let mut is_outermost = n_skipped == 0;
+        for name in names.skip(n_skipped) {
             if is_outermost && !name.starts_with(b"$") {
                 out.extend_from_slice(name);
             } else {

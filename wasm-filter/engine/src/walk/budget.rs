@@ -2,7 +2,7 @@
 
 use waf_policy::Limits;
 
-use crate::{detect::Fuel, verdict::LimitFlags};
+use crate::{detect::Fuel, memo::Memo, verdict::LimitFlags};
 
 /// What one request has used up so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -94,8 +94,11 @@ impl<'w> Budget<'w> {
 
     /// Charges at once what something cost before. False, and nothing is charged, when that would reach a limit.
     pub(super) fn charge(&mut self, cost: &Usage) -> bool {
+        // A decoder that yields nothing is stopped by the limit all the same: what it may not even try was never longer
+        // than the value or than what had been decoded of it.
+        let tried = cost.n_decoded_bytes.max(Memo::MAX_BYTES);
         let fits = self.usage.n_points + cost.n_points <= self.limits.max_points
-            && self.usage.n_decoded_bytes + cost.n_decoded_bytes <= self.limits.max_decoded_bytes
+            && self.usage.n_decoded_bytes + cost.n_decoded_bytes + tried <= self.limits.max_decoded_bytes
             && cost.n_fuel < self.fuel.0;
         if fits {
             self.usage.n_points += cost.n_points;

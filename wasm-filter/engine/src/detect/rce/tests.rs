@@ -99,41 +99,6 @@ fn look_alikes_are_not() {
 }
 
 #[test]
-fn hostile_repetition_takes_linear_time() {
-    // A megabyte takes milliseconds; quadratic time would take an hour, so a wide deadline tells them apart.
-    let started = std::time::Instant::now();
-    let pieces = [
-        "${",
-        "$((",
-        "`",
-        ";*a",
-        "O:1:\"",
-        "system(",
-        "(",
-        "\"'",
-        "id;",
-        "<?",
-        "${${::-",
-        "&rem ",
-        "system ( ",
-        ":\"",
-    ];
-    for piece in pieces {
-        let value = piece.repeat((1 << 20) / piece.len());
-        for place in [Place::Query, Place::Body, Place::Uri, Place::File] {
-            weight(place, value.as_bytes());
-        }
-        assert!(started.elapsed().as_secs() < 60, "{piece}");
-    }
-}
-
-#[test]
-fn stamps_have_distinct_numbers_of_their_type() {
-    assert!(STAMPS.is_sorted_by_key(|stamp| stamp.id));
-    assert!(STAMPS.iter().all(|stamp| stamp.id / 1000 == AttackType::Rce as u32));
-}
-
-#[test]
 fn prefilter_knows_every_name() {
     let mut unknown = Vec::new();
     for name in vocabulary::names() {

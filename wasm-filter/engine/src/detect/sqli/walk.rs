@@ -107,6 +107,10 @@ pub(super) struct Walk<'a, 's> {
     pub(super) first: Class,
 }
 
+/// Work of a step, in units of fuel: what a token costs by itself, and each byte of what was read.
+const WORK_PER_TOKEN: u64 = 4;
+const WORK_PER_BYTE: u64 = 3;
+
 /// Walks from `start`.
 pub(super) fn walk(bytes: &[u8], start: usize, lead: Lead, frames: &mut Vec<Frame>, fuel: &mut Fuel) -> Outcome {
     frames.clear();
@@ -133,7 +137,7 @@ pub(super) fn walk(bytes: &[u8], start: usize, lead: Lead, frames: &mut Vec<Fram
     walk.begin();
     let mut spent = start;
     let ending = loop {
-        let read = walk.token.end.saturating_sub(spent) as u64 + 1;
+        let read = WORK_PER_TOKEN + WORK_PER_BYTE * walk.token.end.saturating_sub(spent) as u64;
         spent = walk.token.end;
         if !fuel.spend(read) {
             break Ending::OutOfFuel;
@@ -147,6 +151,9 @@ pub(super) fn walk(bytes: &[u8], start: usize, lead: Lead, frames: &mut Vec<Fram
             break Ending::Broken;
         }
     };
+    // A step may have read on before it broke.
+    let read = WORK_PER_BYTE * walk.token.end.saturating_sub(spent) as u64;
+    let ending = if fuel.spend(read) { ending } else { Ending::OutOfFuel };
     let stop = walk.token.start;
     let last = (walk.previous_start + 1).min(stop)..stop;
     walk.unwind(ending);
