@@ -6,7 +6,9 @@
 mod certificates;
 mod control_plane;
 mod helm;
+mod pod;
 mod programs;
+mod release;
 
 use std::{
     env,
@@ -26,6 +28,8 @@ use self::control_plane::ControlPlane;
 pub use self::{
     certificates::{Authority, Certificate},
     helm::Helm,
+    pod::{Place, RunningPod, sidecar},
+    release::{Release, supplied_certificate},
 };
 use crate::{module::project, poll};
 

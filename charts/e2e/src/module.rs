@@ -107,25 +107,27 @@ impl Build {
 
 /// The program `analytics`, built if it is not up to date.
 pub fn analytics_binary() -> anyhow::Result<PathBuf> {
+    binary("analytics")
+}
+
+/// The program `injector`, built if it is not up to date.
+pub fn injector_binary() -> anyhow::Result<PathBuf> {
+    binary("injector")
+}
+
+/// The program of the crate of the same name.
+fn binary(name: &str) -> anyhow::Result<PathBuf> {
     let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .current_dir(project())
-        .args([
-            "build",
-            "--quiet",
-            "--locked",
-            "--package",
-            "analytics",
-            "--bin",
-            "analytics",
-        ])
+        .args(["build", "--quiet", "--locked", "--package", name, "--bin", name])
         .output()
         .context("running cargo")?;
     ensure!(
         output.status.success(),
-        "building analytics:\n{}",
+        "building {name}:\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    Ok(target_dir().join("debug/analytics"))
+    Ok(target_dir().join("debug").join(name))
 }
 
 /// The pinned Envoy. `WALLARM_ENVOY` names another one.

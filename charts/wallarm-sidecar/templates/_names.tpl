@@ -147,12 +147,12 @@ maxUnavailable: {{ .maxUnavailable }}
 {{- end -}}
 {{- end -}}
 
-{{/* How the webhook gets its certificate: `secret`, `cert-manager` or `generated`. */}}
+{{/* How the webhook gets its certificate: `secret`, `cert-manager` or `self-issued`. */}}
 {{- define "wallarm.certificates" -}}
 {{- $webhook := .Values.controller.admissionWebhook -}}
 {{- if $webhook.secret.enabled -}}secret
 {{- else if $webhook.certManager.enabled -}}cert-manager
-{{- else -}}generated
+{{- else -}}self-issued
 {{- end -}}
 {{- end -}}
 

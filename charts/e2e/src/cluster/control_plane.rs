@@ -170,6 +170,7 @@ fn write_kubeconfig(path: &Path, port: u16, authority: &str, admin: &Certificate
     fs::write(path, config.to_string()).context("writing the kubeconfig")
 }
 
-fn free_port() -> anyhow::Result<u16> {
+/// A port of loopback that nobody uses at this moment.
+pub(super) fn free_port() -> anyhow::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }

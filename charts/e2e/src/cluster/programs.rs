@@ -40,13 +40,26 @@ impl Program {
         arguments: impl IntoIterator<Item = S>,
         folder: &Path,
     ) -> anyhow::Result<Program> {
+        let arguments = arguments.into_iter().collect::<Vec<_>>();
+        Program::start_at(name, &find(name)?, &arguments, &[], folder)
+    }
+
+    /// The same for any program, with further variables of its environment.
+    pub(super) fn start_at<S: AsRef<OsStr>>(
+        name: &'static str,
+        program: &Path,
+        arguments: &[S],
+        environment: &[(&str, String)],
+        folder: &Path,
+    ) -> anyhow::Result<Program> {
         let log = folder.join(format!("{name}.log"));
         let output = File::create(&log)?;
         // util-linux; the programs themselves cannot be told to end with their parent.
         let child = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", "--"])
-            .arg(find(name)?)
+            .arg(program)
             .args(arguments)
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)
@@ -61,6 +74,11 @@ impl Program {
             None => Ok(()),
             Some(status) => bail!("{} ended ({status}):\n{}", self.name, self.log_tail()),
         }
+    }
+
+    /// Process id.
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// The end of what it has said.

@@ -3,7 +3,7 @@
 use std::fs;
 
 use anyhow::{Context, ensure};
-use e2e::cluster::{Authority, Cluster, Helm, chart_folder};
+use e2e::cluster::{Cluster, Helm, chart_folder, supplied_certificate};
 use injector::settings::Settings;
 use kube::{
     Api,
@@ -44,21 +44,9 @@ pub(crate) fn scenarios() -> Vec<Scenario> {
 
 /// Values that switch on what is off by default, one set per line of the documentation.
 fn variants() -> anyhow::Result<Vec<(&'static str, Value)>> {
-    let authority = Authority::new("webhook")?;
-    let certificate = authority.server(&["webhook"])?;
-    let base64 = |text: &str| base64::Engine::encode(&base64::engine::general_purpose::STANDARD, text);
-    let secret = json!({
-        "enabled": true,
-        "ca": base64(authority.pem()),
-        "crt": base64(&certificate.certificate),
-        "key": base64(&certificate.key),
-    });
     Ok(vec![
         ("defaults", json!({})),
-        (
-            "supplied certificate",
-            json!({"controller": {"admissionWebhook": {"secret": secret}}}),
-        ),
+        ("supplied certificate", supplied_certificate()?),
         (
             "everything optional",
             json!({
@@ -391,6 +379,10 @@ async fn certificate_modes(_: &Cluster) -> anyhow::Result<()> {
     let names = leaf["spec"]["dnsNames"].to_string();
     ensure!(names.contains("\"wallarm-sidecar-controller.wallarm.svc\""), "{names}");
     let deployment = find(&objects, "Deployment", "-controller")?;
+    ensure!(
+        find(&objects, "Role", "-controller").is_err(),
+        "nobody needs to write the certificate"
+    );
     let volumes = deployment["spec"]["template"]["spec"]["volumes"].to_string();
     ensure!(
         volumes.contains(leaf["spec"]["secretName"].as_str().context("no secret")?),

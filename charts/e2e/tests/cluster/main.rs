@@ -2,6 +2,7 @@
 
 mod chart;
 mod control_plane;
+mod injection;
 
 use std::{
     io::{self, Write},
@@ -10,14 +11,27 @@ use std::{
 };
 
 use anyhow::Context;
-use e2e::cluster::Cluster;
+use e2e::cluster::{Cluster, Release};
 use libtest_mimic::{Arguments, Failed, Trial};
-use tokio::runtime::{Builder, Runtime};
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::OnceCell,
+};
 
 /// What scenarios share.
 struct Bed {
     cluster: Cluster,
     runtime: Runtime,
+    /// The chart with its defaults, installed by the first scenario that needs it.
+    release: OnceCell<Release>,
+}
+
+impl Bed {
+    async fn release(&self) -> anyhow::Result<&Release> {
+        self.release
+            .get_or_try_init(|| Release::install(&self.cluster, serde_json::json!({})))
+            .await
+    }
 }
 
 fn main() -> ExitCode {
@@ -33,7 +47,7 @@ fn main() -> ExitCode {
 
 fn run() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::from_args();
-    let scenarios = [control_plane::scenarios(), chart::scenarios()]
+    let scenarios = [control_plane::scenarios(), chart::scenarios(), injection::scenarios()]
         .into_iter()
         .flatten()
         .collect::<Vec<_>>();
@@ -47,7 +61,11 @@ fn run() -> anyhow::Result<ExitCode> {
     let bed = if !arguments.list && scenarios.iter().any(|scenario| is_wanted(scenario.name)) {
         let runtime = Builder::new_multi_thread().enable_all().build()?;
         let cluster = runtime.block_on(Cluster::start()).context("starting a control plane")?;
-        Some(Arc::new(Bed { cluster, runtime }))
+        Some(Arc::new(Bed {
+            cluster,
+            runtime,
+            release: OnceCell::new(),
+        }))
     } else {
         None
     };
@@ -78,6 +96,25 @@ impl Scenario {
         Scenario {
             name,
             run: Box::new(move |bed| bed.runtime.block_on(run(&bed.cluster))),
+        }
+    }
+
+    /// A scenario on the chart with its defaults, in a namespace for applications.
+    fn with_release<F>(name: &'static str, run: F) -> Scenario
+    where
+        F: AsyncFnOnce(&Cluster, &Release, &str) -> anyhow::Result<()> + Send + 'static,
+    {
+        let run = async move |bed: &Bed| {
+            let release = bed.release().await.context("installing the chart")?;
+            let namespace = release.application_namespace(&bed.cluster).await?;
+            run(&bed.cluster, release, &namespace)
+                .await
+                .with_context(|| release.log())?;
+            bed.cluster.delete_namespace(&namespace).await
+        };
+        Scenario {
+            name,
+            run: Box::new(move |bed| bed.runtime.block_on(run(bed))),
         }
     }
 }
