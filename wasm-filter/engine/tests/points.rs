@@ -279,10 +279,10 @@ fn declared_type_hides_nothing() {
     check(
         &post("application/json", "<a>1</a>"),
         expect![[r#"
-        ["uri"] "/" Uri
-        ["header","CONTENT-TYPE"] "application/json" Header
-        ["post"] "<a>1</a>" RawBody
-    "#]],
+            ["uri"] "/" Uri
+            ["header","CONTENT-TYPE"] "application/json" Header
+            ["post"] "<a>1</a>" Body
+        "#]],
     );
     check(
         &post("application/x-www-form-urlencoded", "<a>1</a>"),
@@ -290,7 +290,7 @@ fn declared_type_hides_nothing() {
             ["uri"] "/" Uri
             ["header","CONTENT-TYPE"] "application/x-www-form-urlencoded" Header
             ["post","form_urlencoded","<a>1</a>","name"] "<a>1</a>" Body
-            ["post"] "<a>1</a>" RawBody
+            ["post"] "<a>1</a>" Body
         "#]],
     );
     check(
@@ -489,7 +489,7 @@ fn graphql() {
             ["uri"] "/graphql" Uri
             ["action_name"] "graphql" Path
             ["header","CONTENT-TYPE"] "text/plain" Header
-            ["post"] "{ a: shop(id: 1) { ... on Shop { name } } }" RawBody
+            ["post"] "{ a: shop(id: 1) { ... on Shop { name } } }" Body
             ["post","gql","gql_query","","hash","shop","gql_alias"] "a" Body
             ["post","gql","gql_query","","hash","shop","gql_arg","hash","id"] "1" Body
         "#]],

@@ -11,7 +11,10 @@
 //! type = "sqli"                    # of attacks: the type that must be found (others may be found too); of a look-alike
 //!                                  # that is rightly an attack of another type: the only type that it must not be
 //! value = "1' union select 1,2-- " # what the application would see, not encoded
-//! place = "query"                  # default; one of `PLACES`
+//! place = "query"                  # default; one of `PLACES`. The other places and all encodings are tried as well: an
+//!                                  # attack with a place must be found there and where values are less free, a
+//!                                  # look-alike be clean there and where they are freer; without, they hold everywhere
+//! except = [{ places = ["cookie"], encodings = ["percent"], why = "..." }]   # where it does not hold all the same
 //!
 //! [[case]]                         # or a whole request instead of value and place
 //! name = "cookie-traversal"
@@ -33,14 +36,26 @@ use anyhow::{Context, Result, bail, ensure};
 /// Where a value can be put into a request.
 pub const PLACES: &[&str] = &[
     "query",
+    "query-random-name",
     "path",
+    "path-segment",
+    "path-last",
     "body",
+    "form-random-name",
     "json",
-    "raw",
+    "json-deep",
+    "json-string",
+    "json-undeclared",
+    "multipart",
     "file",
+    "raw",
+    "raw-undeclared",
+    "raw-as-json",
+    "raw-as-form",
     "header",
     "user-agent",
     "referer",
+    "referer-query",
     "cookie",
 ];
 
@@ -68,12 +83,30 @@ pub struct Case {
     pub r#type: Option<String>,
     /// What the application would see, not encoded. Absent when the case is a whole request.
     pub value: Option<String>,
-    place: Option<String>,
+    /// Where the value stands; "query" when absent.
+    pub place: Option<String>,
+    /// Where else the value does not mean the same.
+    #[serde(default)]
+    pub except: Vec<Exception>,
     method: Option<String>,
     target: Option<String>,
     #[serde(default)]
     headers: BTreeMap<String, String>,
     body: Option<String>,
+}
+
+/// Places and encodings in which a case does not hold.
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Exception {
+    /// Places; empty for all.
+    #[serde(default)]
+    pub places: Vec<String>,
+    /// Encodings; empty for all.
+    #[serde(default)]
+    pub encodings: Vec<String>,
+    /// The reason, for people.
+    pub why: String,
 }
 
 /// What a case must be judged.
@@ -145,6 +178,11 @@ impl Case {
             Some(_) => ensure!(!has_request, "both value and request"),
             None => ensure!(self.place.is_none(), "place without value"),
         }
+        for exception in &self.except {
+            ensure!(!exception.why.is_empty(), "an exception without a reason");
+            let unknown = exception.places.iter().find(|place| !PLACES.contains(&place.as_str()));
+            ensure!(unknown.is_none(), "unknown place {unknown:?} in an exception");
+        }
         self.request().map(|_| ())
     }
 
@@ -189,27 +227,48 @@ pub fn place(value: &str, place: &str) -> Result<Request> {
     let post = |content_type: &str, body: String| Request {
         method: "POST".to_owned(),
         target: "/submit".to_owned(),
-        headers: owned(&[("Content-Type", content_type)]),
+        headers: match content_type {
+            "" => Vec::new(),
+            _ => owned(&[("Content-Type", content_type)]),
+        },
         body: body.into_bytes(),
     };
+    let form = "application/x-www-form-urlencoded";
+    let part = |disposition: &str| {
+        post(
+            "multipart/form-data; boundary=b",
+            format!("--b\r\nContent-Disposition: form-data; {disposition}\r\n\r\n{value}\r\n--b--\r\n"),
+        )
+    };
+    let json = |content_type: &str, value: serde_json::Value| post(content_type, value.to_string());
     Ok(match place {
         "query" => get(format!("/search?q={}", percent_encode(value, b"")), &[]),
+        "query-random-name" => get(format!("/?a8f3c1d290={}", percent_encode(value, b"")), &[]),
         "path" => get(format!("/{}", percent_encode(value, b"/")), &[]),
-        "body" => post(
-            "application/x-www-form-urlencoded",
-            format!("text={}", percent_encode(value, b"")),
+        "path-segment" => get(format!("/items/{}/edit", percent_encode(value, b"")), &[]),
+        "path-last" => get(format!("/items/{}", percent_encode(value, b"")), &[]),
+        "body" => post(form, format!("text={}", percent_encode(value, b""))),
+        "form-random-name" => post(form, format!("id=7&a8f3c1d290={}&x=", percent_encode(value, b""))),
+        "json" => json("application/json", serde_json::json!({ "text": value })),
+        "json-deep" => json(
+            "application/json; charset=utf-8",
+            serde_json::json!({ "id": 7, "items": [{ "a8f3c1d290": [value, true] }] }),
         ),
-        "json" => post("application/json", serde_json::json!({ "text": value }).to_string()),
+        "json-string" => json("application/json", serde_json::json!(value)),
+        "json-undeclared" => json("", serde_json::json!({ "a8f3c1d290": value })),
+        "multipart" => part("name=\"a8f3c1d290\""),
+        "file" => part("name=\"f\"; filename=\"f.txt\""),
         "raw" => post("text/plain", value.to_owned()),
-        "file" => post(
-            "multipart/form-data; boundary=b",
-            format!(
-                "--b\r\nContent-Disposition: form-data; name=\"f\"; filename=\"f.txt\"\r\n\r\n{value}\r\n--b--\r\n"
-            ),
-        ),
+        "raw-undeclared" => post("", value.to_owned()),
+        "raw-as-json" => post("application/json", value.to_owned()),
+        "raw-as-form" => post(form, value.to_owned()),
         "header" => get("/".to_owned(), &[("X-Custom", value)]),
         "user-agent" => get("/".to_owned(), &[("User-Agent", value)]),
         "referer" => get("/".to_owned(), &[("Referer", value)]),
+        "referer-query" => {
+            let url = format!("https://www.example.org/?q={}", percent_encode(value, b""));
+            get("/".to_owned(), &[("Referer", &url)])
+        }
         "cookie" => get(
             "/".to_owned(),
             &[("Cookie", &format!("c={}", percent_encode(value, b"")))],
@@ -224,7 +283,7 @@ fn owned(headers: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 /// Encodes everything but unreserved characters (RFC 3986, section 2.3) and those to keep.
-fn percent_encode(value: &str, keep: &[u8]) -> String {
+pub fn percent_encode(value: &str, keep: &[u8]) -> String {
     value
         .bytes()
         .map(|b| match b {

@@ -54,7 +54,7 @@ pub(crate) fn decode(input: &[u8], out: &mut Vec<u8>) -> bool {
         return false;
     }
     let decoded = out.get(start..).unwrap_or_default();
-    if decoded.contains(&0) && !is_object(decoded) {
+    if decoded.get(1) == Some(&0) && !is_object(decoded) {
         narrow(start, out);
         return true;
     }
@@ -97,9 +97,10 @@ pub(crate) fn of_data_url(value: &[u8]) -> Option<&[u8]> {
     (scheme.eq_ignore_ascii_case(b"data:") && is_encoded).then(|| rest.get(comma + 1..))?
 }
 
-/// Whether a byte occurs in text: printable, white space or part of a UTF-8 sequence.
+/// Whether a byte occurs in text: printable, white space, part of a UTF-8 sequence, or one of the control bytes by which
+/// payloads end strings or separate words.
 fn is_texty(b: u8) -> bool {
-    matches!(b, 0x20..=0x7e | b'\t' | b'\r' | b'\n' | 0x80..=0xf4)
+    matches!(b, 0x20..=0x7e | b'\t'..=b'\r' | 0..=1 | 0x80..=0xf4)
 }
 
 /// Whether bytes begin like a binary structure that is known: a serialised Java object, or compressed content, whose
@@ -166,7 +167,9 @@ mod tests {
         check("JyBPUiAxPTEg\r\nLS0=", Some("' OR 1=1 --"));
         // UTF-16: `whoami`.
         check("dwBoAG8AYQBtAGkA", Some("whoami"));
-        check("dwBoAG8AYQBtAGkAAA==", None);
+        // A NUL ends strings and cuts what follows off.
+        check("dwBoAG8AYQBtAGkAAA==", Some("whoami\0"));
+        check("YWRhIG9yADE=", Some("ada or\x001"));
     }
 
     #[test]

@@ -142,8 +142,18 @@ fn escape(tail: &[u8], out: &mut Vec<u8>) -> usize {
             n_digits + 3
         }
         [b'u' | b'U', digits @ ..] if hex(digits, 4).1 == 4 => {
-            push_char(out, hex(digits, 4).0);
-            5
+            let (first, second) = (hex(digits, 4).0, low_surrogate(digits.get(4..).unwrap_or_default()));
+            match second {
+                // Characters above U+FFFF are written as two escapes (RFC 8259 section 7).
+                Some(second) if (0xd800..0xdc00).contains(&first) => {
+                    push_char(out, 0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00));
+                    11
+                }
+                _ => {
+                    push_char(out, first);
+                    5
+                }
+            }
         }
         [b'0'..=b'7', ..] => {
             let n_digits = tail.iter().take(3).take_while(|b| matches!(b, b'0'..=b'7')).count();
@@ -160,6 +170,13 @@ fn escape(tail: &[u8], out: &mut Vec<u8>) -> usize {
         [b @ (b'\'' | b'"' | b'`' | b'/' | b'\\'), ..] => one(*b, out),
         _ => 0,
     }
+}
+
+/// The second half of a surrogate pair, when an escape of one follows.
+fn low_surrogate(rest: &[u8]) -> Option<u32> {
+    let digits = rest.strip_prefix(b"\\u")?;
+    let (code, n_digits) = hex(digits, 4);
+    (n_digits == 4 && (0xdc00..0xe000).contains(&code)).then_some(code)
 }
 
 fn one(b: u8, out: &mut Vec<u8>) -> usize {
@@ -182,6 +199,7 @@ mod tests {
     #[test]
     fn references() {
         assert!(REFERENCES.is_sorted());
+        check(r"\ud835\udc2e \ud835x \u0041", "𝐮 \u{fffd}x A");
         check("&lt;script&gt;", "<script>");
         check("&ltscript&gt", "<script>");
         check("&#60;&#x3c;&#0000060&#x00003Ci", "<<<<i");

@@ -39,16 +39,18 @@ pub fn scan(value: &Value<'_>, fuel: &mut Fuel, signs: &mut Signs) {
         };
         // Invitations have lines with the location of a meeting, often a URL.
         let is_location = lines::field(line.rest).is_some_and(|(name, _)| name.eq_ignore_ascii_case(b"location"));
+        let is_disguised = !matches!(value.bytes.get(line.break_at), Some(b'\r' | b'\n'));
         let is_invitation = is_location
+            && !is_disguised
+            && !is_script_url(lines::field(line.rest).map_or(&[], |(_, field)| field))
             && match value.place {
                 Place::Body => !before.iter().any(|b| matches!(b, b'/' | b'=' | b'.')),
-                Place::Query => !is_token(before),
-                _ => false,
+                _ => !is_token(before),
             };
         let is_found = if is_invitation {
             false
         } else if is_content {
-            is_token(before) && n_lines(value.bytes) <= 4
+            (is_token(before) || is_split_request(before)) && n_lines(value.bytes) <= MAX_CONTENT_LINES
         } else {
             !is_message(before) && n_lines(value.bytes) <= MAX_LINES
         };
@@ -62,6 +64,27 @@ pub fn scan(value: &Value<'_>, fuel: &mut Fuel, signs: &mut Signs) {
 
 /// Lines from which on a parameter is a text.
 const MAX_LINES: usize = 16;
+
+/// Lines from which on a field of a body is a text.
+const MAX_CONTENT_LINES: usize = 8;
+
+/// Whether a header's URL runs a script, as no page that people move to.
+fn is_script_url(field: &[u8]) -> bool {
+    [&b"javascript:"[..], b"data:"].iter().any(|scheme| {
+        field
+            .get(..scheme.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    })
+}
+
+/// Whether the text before an injected line ends the first line of a request that the application began.
+fn is_split_request(before: &[u8]) -> bool {
+    let line = lines::first(before, 512);
+    let target = line
+        .strip_suffix(b" HTTP/1.1")
+        .or_else(|| line.strip_suffix(b" HTTP/1.0"));
+    target.is_some_and(is_token)
+}
 
 fn n_lines(bytes: &[u8]) -> usize {
     memchr::memchr_iter(b'\n', bytes).take(MAX_LINES + 1).count() + 1
@@ -115,7 +138,7 @@ fn judge(line: &Line<'_>, is_content: bool) -> Option<(&'static Stamp, usize)> {
     } else if name.eq_ignore_ascii_case(b"refresh") {
         field.first().is_some_and(u8::is_ascii_digit) && memchr::memchr(b'=', field).is_some()
     } else {
-        !is_content && (lines::is_one_of(name, OTHER) && !field.is_empty() || is_extension(name))
+        lines::is_one_of(name, OTHER) && !field.is_empty() || !is_content && is_extension(name)
     };
     is_field.then_some((&HEADER_FIELD, name.len() + 1))
 }

@@ -34,7 +34,7 @@ pub fn may_match(classes: &Classes) -> bool {
 pub fn scan(value: &Value<'_>, fuel: &mut Fuel, signs: &mut Signs) {
     let is_parameter = matches!(
         value.place,
-        Place::Query | Place::Body | Place::Cookie | Place::Header | Place::Path
+        Place::Query | Place::Body | Place::Cookie | Place::Header | Place::UserAgent | Place::Path
     );
     let text = value.bytes;
     let is_line = text.len() <= MAX_BYTES && memchr::memchr(b'\n', text).is_none();

@@ -40,7 +40,7 @@ pub fn may_match(classes: &Classes) -> bool {
 pub fn scan(value: &Value<'_>, fuel: &mut Fuel, signs: &mut Signs) {
     match value.place {
         Place::Name if fuel.spend(value.bytes.len() as u64) => scan_name(value.bytes, signs),
-        Place::Query | Place::Body | Place::Cookie => {
+        Place::Query | Place::Body | Place::Cookie | Place::Path | Place::Header | Place::UserAgent => {
             let is_line = value.bytes.len() <= MAX_TEXT_BYTES && memchr::memchr(b'\n', value.bytes).is_none();
             if is_line && fuel.spend(2 * value.bytes.len() as u64) {
                 scan_operator(value, signs);
@@ -203,7 +203,7 @@ fn scan_operator(value: &Value<'_>, signs: &mut Signs) {
         .unwrap_or(before);
     let before = before.trim_ascii_end();
     let is_whole = text.trim_ascii_end().ends_with(b"}");
-    if before == b"{" && is_whole && value.place == Place::Query {
+    if before == b"{" && is_whole {
         signs.push(&OPERATOR_OBJECT, at..end);
         return;
     }

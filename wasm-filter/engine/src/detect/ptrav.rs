@@ -84,10 +84,11 @@ enum Custom {
 
 fn custom(place: Place) -> Custom {
     match place {
-        Place::Uri | Place::Path => Custom::UrlPath,
-        Place::Query | Place::Cookie | Place::FileName => Custom::Parameter,
-        Place::Body | Place::Name => Custom::Content,
-        Place::RawBody | Place::File | Place::UserAgent | Place::Referer | Place::Header => Custom::Remark,
+        Place::Uri => Custom::UrlPath,
+        // A segment has a separator only when it was encoded.
+        Place::Path | Place::Query | Place::Cookie | Place::FileName => Custom::Parameter,
+        Place::Body | Place::Name | Place::UserAgent | Place::Header => Custom::Content,
+        Place::RawBody | Place::File | Place::Referer => Custom::Remark,
     }
 }
 
@@ -107,8 +108,9 @@ fn judge(value: &Value<'_>, run: &Run, surroundings: Surroundings, signs: &mut S
     if is_query_of_uri || (value.place == Place::Path && !run.has_separator && run.target.is_none()) {
         return;
     }
-    let is_prose = custom != Custom::UrlPath && surroundings.n_words >= PROSE_WORDS;
-    if is_prose {
+    let is_prose = surroundings.n_words >= PROSE_WORDS;
+    // Titles stand in URLs too, but nobody climbs in one.
+    if is_prose && (custom != Custom::UrlPath || run.n_climbs == 0) {
         return;
     }
     judge_target(custom, run, surroundings, signs);
@@ -174,17 +176,22 @@ fn judge_climb(value: &Value<'_>, custom: Custom, run: &Run, surroundings: Surro
     } else if custom != Custom::Remark {
         signs.push(&SHORT_CLIMB, run.span.clone());
     }
-    if run.is_disguised && custom != Custom::Remark {
+    let is_disguised = run.is_disguised || (custom == Custom::UrlPath && has_encoded_separator(value.bytes, run));
+    if is_disguised && custom != Custom::Remark {
         signs.push(&DISGUISED_CLIMB, run.span.clone());
     }
 }
 
+/// Whether a path has a separator that was encoded, which is one within a segment of a URL.
+fn has_encoded_separator(bytes: &[u8], run: &Run) -> bool {
+    let path = bytes.get(run.span.clone()).unwrap_or_default();
+    path.windows(3)
+        .any(|window| window.eq_ignore_ascii_case(b"%2f") || window.eq_ignore_ascii_case(b"%5c"))
+}
+
 /// Schemes and network paths, which only count when they are the whole value.
 fn scan_scheme(value: &Value<'_>, signs: &mut Signs) {
-    if !matches!(
-        value.place,
-        Place::Query | Place::Body | Place::Cookie | Place::FileName | Place::Name
-    ) {
+    if matches!(value.place, Place::Uri | Place::RawBody | Place::File) {
         return;
     }
     let trimmed = value.bytes.trim_ascii_start();
@@ -222,7 +229,10 @@ fn scan_scheme(value: &Value<'_>, signs: &mut Signs) {
     ];
     if WRAPPERS.iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
         signs.push(&STREAM_WRAPPER, span);
-    } else if scheme.eq_ignore_ascii_case(b"file") && !rest.is_empty() && value.place != Place::Body {
+    } else if scheme.eq_ignore_ascii_case(b"file")
+        && !rest.is_empty()
+        && !matches!(value.place, Place::Body | Place::Referer)
+    {
         signs.push(&FILE_URL, span);
     }
 }

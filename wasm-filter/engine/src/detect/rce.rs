@@ -129,7 +129,8 @@ pub fn scan(value: &Value<'_>, scratch: &mut Scratch, fuel: &mut Fuel, signs: &m
         signs.push(&LOOKUP, span);
     }
     let end = bytes.len().min(64);
-    if is_function_import(bytes) && setting.trust != Trust::Content {
+    // In a body this may be a function of a program.
+    if is_function_import(bytes) && !matches!(value.place, Place::Body | Place::Name) {
         signs.push(&FUNCTION_IMPORT, 0..end);
     }
     if serial::find(bytes, value.place).is_some() {

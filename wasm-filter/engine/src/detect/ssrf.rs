@@ -41,7 +41,10 @@ pub fn may_match(classes: &Classes) -> bool {
 
 /// Looks for signs of request forgery in one value.
 pub fn scan(value: &Value<'_>, fuel: &mut Fuel, signs: &mut Signs) {
-    if !matches!(value.place, Place::Query | Place::Body | Place::Cookie | Place::Header) {
+    if matches!(
+        value.place,
+        Place::Uri | Place::Name | Place::RawBody | Place::FileName | Place::File
+    ) {
         return;
     }
     let text = value.bytes.trim_ascii();
@@ -59,6 +62,10 @@ pub fn scan(value: &Value<'_>, fuel: &mut Fuel, signs: &mut Signs) {
 struct Url<'u> {
     scheme: &'u [u8],
     has_credentials: bool,
+    /// The user name reads like a host without a password: what people take for the host.
+    user_is_host: bool,
+    /// `http:\\host`, which only browsers and some libraries take for a URL.
+    has_backslashes: bool,
     host: &'u [u8],
     port: Option<u16>,
     path: &'u [u8],
@@ -100,6 +107,14 @@ fn parse(text: &[u8]) -> Option<Url<'_>> {
     Some(Url {
         scheme,
         has_credentials: at.is_some(),
+        user_is_host: at.is_some_and(|at| {
+            let user = authority.get(..at).unwrap_or_default();
+            user.contains(&b'.')
+                && user
+                    .iter()
+                    .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'))
+        }),
+        has_backslashes: n_slashes > 1 && text.get(scheme.len()..).is_some_and(|rest| rest.starts_with(b":\\\\")),
         host,
         port: port.and_then(|port| port.parse().ok()),
         path,
@@ -117,11 +132,14 @@ fn judge(text: &[u8], place: Place) -> Option<&'static Stamp> {
     let is_scheme = |known: &&[u8]| url.scheme.eq_ignore_ascii_case(known);
     let is_web = [&b"http"[..], b"https", b"ws", b"wss", b"ftp"].iter().any(is_scheme);
     let (target, spelling) = host::of(url.host);
-    if is_archive && is_web && place != Place::Header {
+    if is_archive && is_web {
         return Some(&INTERNAL_SCHEME);
     }
-    if INTERNAL_SCHEMES.iter().any(is_scheme) && !url.host.is_empty() && place != Place::Header {
-        let is_sure = place != Place::Body
+    // Applications keep their own address in cookies.
+    let is_asked = matches!(place, Place::Query | Place::Path);
+    if INTERNAL_SCHEMES.iter().any(is_scheme) && !url.host.is_empty() {
+        let is_sure = is_asked
+            || place == Place::Cookie
             || target != Target::Public
             || url.scheme.eq_ignore_ascii_case(b"gopher") && url.port.is_some();
         return match (is_sure, has_blank) {
@@ -136,26 +154,26 @@ fn judge(text: &[u8], place: Place) -> Option<&'static Stamp> {
     }
     if target == Target::Metadata {
         // Without a scheme an address is only a name in a list, unless a path asks it something.
-        let is_request = is_web || (url.path.starts_with(b"/") && url.path.len() > 1 && place == Place::Query);
+        let is_request = is_web || (url.path.starts_with(b"/") && url.path.len() > 1);
         return is_request.then_some(&METADATA_SERVICE);
     }
-    if !is_web || place == Place::Header {
+    if !is_web {
         return None;
     }
     if CALLBACK_ZONES.iter().any(|zone| host::is_below(url.host, zone)) {
         return Some(&CALLBACK_HOST);
     }
-    if target == Target::Public {
+    if target == Target::Public || place == Place::Referer {
+        // Pages of the local network refer to what they load.
         return None;
     }
-    // Applications keep their own address in cookies.
-    let is_asked = place == Place::Query;
     let stamp = match spelling {
         Spelling::Odd => &DISGUISED_ADDRESS,
         // What looks like the host stands before `@`.
-        Spelling::Plain if url.has_credentials && is_asked => &DISGUISED_ADDRESS,
+        Spelling::Plain if url.has_credentials && (is_asked || url.user_is_host) => &DISGUISED_ADDRESS,
+        Spelling::Plain if url.has_backslashes => &DISGUISED_ADDRESS,
         Spelling::WildcardName if target == Target::Loopback && is_asked => &DISGUISED_ADDRESS,
-        _ if is_foreign_protocol(&url) || (is_asked && is_service(&url)) => &INTERNAL_SERVICE,
+        _ if is_foreign_protocol(&url) || is_probe(&url) || (is_asked && is_service(&url)) => &INTERNAL_SERVICE,
         _ => &INTERNAL_HOST,
     };
     Some(stamp)
@@ -196,6 +214,28 @@ fn is_foreign_protocol(url: &Url<'_>) -> bool {
     !is_file_transfer && url.port.is_some_and(|port| FOREIGN.contains(&port))
 }
 
+/// Whether the URL asks for a page by which servers tell operators and machines about themselves.
+fn is_probe(url: &Url<'_>) -> bool {
+    const PAGES: &[&[u8]] = &[
+        b"actuator",
+        b"server-status",
+        b"server-info",
+        b"nginx_status",
+        b"phpmyadmin",
+        b"_cat",
+        b"containers",
+        b"computeMetadata",
+    ];
+    let first = first_segment(url.path);
+    PAGES.iter().any(|page| first.eq_ignore_ascii_case(page))
+}
+
+fn first_segment(path: &[u8]) -> &[u8] {
+    path.split(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-')))
+        .find(|segment| !segment.is_empty())
+        .unwrap_or_default()
+}
+
 /// Whether the URL asks for what a host keeps for itself: all of it, or pages and ports for operators.
 fn is_service(url: &Url<'_>) -> bool {
     const OPERATOR_PORTS: &[u16] = &[
@@ -227,11 +267,7 @@ fn is_service(url: &Url<'_>) -> bool {
         b"wp-admin",
     ];
     let is_bare = url.path.iter().all(|b| *b == b'/') && matches!(url.port, None | Some(80 | 443));
-    let first = url
-        .path
-        .split(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-')))
-        .find(|segment| !segment.is_empty())
-        .unwrap_or_default();
+    let first = first_segment(url.path);
     is_bare
         || url.port.is_some_and(|port| OPERATOR_PORTS.contains(&port))
         || OPERATOR_PAGES.iter().any(|page| first.eq_ignore_ascii_case(page))

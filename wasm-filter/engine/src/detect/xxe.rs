@@ -59,7 +59,14 @@ pub fn may_match(classes: &Classes) -> bool {
 pub fn scan(value: &Value<'_>, scratch: &mut Scratch, fuel: &mut Fuel, signs: &mut Signs) {
     let may_be_document = matches!(
         value.place,
-        Place::Query | Place::Body | Place::RawBody | Place::File | Place::Cookie | Place::Header
+        Place::Path
+            | Place::Query
+            | Place::Body
+            | Place::RawBody
+            | Place::File
+            | Place::Cookie
+            | Place::Header
+            | Place::UserAgent
     );
     if !may_be_document {
         return;

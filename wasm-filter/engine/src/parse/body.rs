@@ -21,6 +21,12 @@ use crate::{
 /// Shortest run of text that is judged in a binary body, in bytes.
 const MIN_TEXT_BYTES: usize = 16;
 
+/// Longest body that is judged like one field of a form, in bytes.
+const MAX_FIELD_BYTES: usize = 1024;
+
+/// Lines from which on a body is a document rather than like one field of a form.
+const MAX_FIELD_LINES: usize = 8;
+
 /// Judges every value of a body. What the head declares is tried first; a wrong declaration hides nothing.
 pub(crate) fn inspect(bytes: &[u8], declared: &Declared, walk: &mut Walk<'_>) {
     if bytes.is_empty() {
@@ -130,12 +136,17 @@ fn content(bytes: &[u8], kind: &Kind, walk: &mut Walk<'_>) {
         }
         Kind::Form if reads_form => {
             walk.pairs(bytes, Element::FormUrlencoded, Place::Body, 0);
-            if bytes.trim_ascii_start().first() == Some(&b'<') {
-                // Markup under a wrong type; splitting it at `&` and `=` may have hidden something.
+            if !looks_like_form(bytes) || has_bare_bytes(bytes) {
+                // Something else under a wrong type; splitting it at `&` and `=` may have hidden something.
                 raw(bytes, Place::RawBody, walk);
             }
         }
-        _ if reads_form && looks_like_form(bytes) => walk.pairs(bytes, Element::FormUrlencoded, Place::Body, 0),
+        _ if reads_form && looks_like_form(bytes) => {
+            walk.pairs(bytes, Element::FormUrlencoded, Place::Body, 0);
+            if has_bare_bytes(bytes) {
+                raw(bytes, Place::RawBody, walk);
+            }
+        }
         _ => raw(bytes, Place::RawBody, walk),
     }
 }
@@ -151,7 +162,10 @@ fn document(bytes: &[u8], walk: &mut Walk<'_>) {
 /// Judges bytes that no parser reads: text as a whole, binary content by its runs of text.
 pub(crate) fn raw(bytes: &[u8], place: Place, walk: &mut Walk<'_>) {
     if !is_binary(bytes) || is_wide_markup(bytes) {
-        walk.value(bytes, place, 0);
+        let is_short = bytes.len() <= MAX_FIELD_BYTES
+            && memchr::memchr_iter(b'\n', bytes).take(MAX_FIELD_LINES).count() < MAX_FIELD_LINES;
+        let is_field = place == Place::RawBody && is_short && !is_wide_markup(bytes);
+        walk.value(bytes, if is_field { Place::Body } else { place }, 0);
         return;
     }
     let is_text = |b: &u8| matches!(b, 0x20..=0x7e | b'\t' | b'\r' | b'\n');
@@ -165,7 +179,8 @@ pub(crate) fn raw(bytes: &[u8], place: Place, walk: &mut Walk<'_>) {
 /// Whether bytes are no text in any encoding that keeps ASCII: control bytes beyond a stray one.
 fn is_binary(bytes: &[u8]) -> bool {
     let is_control = |b: &&u8| matches!(b, 0x00..=0x08 | 0x0e..=0x1a | 0x1c..=0x1f);
-    bytes.iter().take(4096).filter(is_control).count() * 64 > bytes.len().min(4096)
+    let n_controls = bytes.iter().take(4096).filter(is_control).count();
+    n_controls > 1 && n_controls * 64 > bytes.len().min(4096)
 }
 
 /// Whether bytes begin as markup in UTF-16 does (XML 1.0 appendix F), whose NUL bytes are no sign of binary content.
@@ -173,6 +188,12 @@ fn is_wide_markup(bytes: &[u8]) -> bool {
     let marks: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
     let unmarked = marks.iter().find_map(|mark| bytes.strip_prefix(*mark)).unwrap_or(bytes);
     unmarked.starts_with(b"<\0") || unmarked.starts_with(b"\0<")
+}
+
+/// Whether a body has bytes that clients encode in forms (WHATWG URL, percent-encode sets; `encodeURIComponent`).
+fn has_bare_bytes(bytes: &[u8]) -> bool {
+    let is_bare = |b: &u8| matches!(b, 0..=b' ' | b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{'..);
+    bytes.trim_ascii_end().iter().any(is_bare)
 }
 
 /// Whether a body without a declared type reads like a form: a name without blanks, then `=`.

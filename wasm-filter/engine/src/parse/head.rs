@@ -83,6 +83,14 @@ fn path(path: &[u8], walk: &mut Walk<'_>) {
         walk.value(segment, Place::Path, 0);
         walk.scratch.point.pop();
     }
+    let is_ordinary = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~');
+    if !last.iter().all(is_ordinary) {
+        // No file's name: dots do not divide it.
+        walk.scratch.point.push(Element::ActionName);
+        walk.value(last, Place::Path, 0);
+        walk.scratch.point.pop();
+        return;
+    }
     let (name, extension) = match memchr::memchr(b'.', last) {
         Some(at) => (last.get(..at).unwrap_or_default(), last.get(at + 1..)),
         None => (last, None),
@@ -129,7 +137,7 @@ fn header(request: &Request<'_>, repetitions: &Repetitions, position: usize, wal
     if is_repeated {
         walk.scratch.point.push_index(Element::Array, earlier as u32);
     }
-    let place = place_of(name);
+    let place = place_of(name, value);
     if place == Place::Referer && is_ordinary_url(value) {
         // What such a URL can carry stands in its query, which is judged below, pair by pair.
         walk.inert(value, place);
@@ -209,14 +217,24 @@ fn is_ordinary_url(value: &[u8]) -> bool {
     path.iter().all(is_ordinary) && memchr::memmem::find(path, b"..").is_none()
 }
 
-fn place_of(name: &[u8]) -> Place {
+fn place_of(name: &[u8], value: &[u8]) -> Place {
+    let is_reference = name.eq_ignore_ascii_case(b"referer") || name.eq_ignore_ascii_case(b"origin");
     if name.eq_ignore_ascii_case(b"user-agent") {
         Place::UserAgent
-    } else if name.eq_ignore_ascii_case(b"referer") || name.eq_ignore_ascii_case(b"origin") {
+    } else if is_reference && begins_with_scheme(value) {
         Place::Referer
     } else {
         Place::Header
     }
+}
+
+/// Whether a value begins as an absolute URL does. Browsers send no other reference (RFC 9110 section 10.1.3).
+fn begins_with_scheme(value: &[u8]) -> bool {
+    let end = value
+        .iter()
+        .take(32)
+        .position(|b| !(b.is_ascii_alphanumeric() || matches!(b, b'-' | b'+' | b'.')));
+    end.is_some_and(|end| value.get(end..).is_some_and(|rest| rest.starts_with(b"://")))
 }
 
 #[inline(never)]

@@ -10,9 +10,9 @@ use crate::{
     prefilter::{Classes, byte, pair},
 };
 
-/// Places whose values are percent-encoded and nothing else.
+/// Places whose values are percent-encoded and nothing else. The parts of a target are decoded one by one.
 fn is_plain(place: Place) -> bool {
-    matches!(place, Place::Uri | Place::Path | Place::UserAgent | Place::File)
+    matches!(place, Place::Uri | Place::File)
 }
 
 /// A form-encoded value inside a value: spaces are still plus signs.
@@ -43,7 +43,7 @@ pub(super) fn htmljs(walk: &mut Walk<'_>, value: &Value<'_>, _: &Classes, depth:
 }
 
 pub(super) fn fits_unicode(value: &Value<'_>, classes: &Classes) -> bool {
-    classes.any_byte(byte::HIGH) && !matches!(value.place, Place::File | Place::UserAgent)
+    classes.any_byte(byte::HIGH) && value.place != Place::File
 }
 
 pub(super) fn unicode(walk: &mut Walk<'_>, value: &Value<'_>, _: &Classes, depth: usize) -> Reading {

@@ -11,7 +11,7 @@ use crate::{
 pub(super) fn fits(value: &Value<'_>, _: &Classes) -> bool {
     matches!(
         value.place,
-        Place::Query | Place::Body | Place::Cookie | Place::Header | Place::RawBody | Place::File
+        Place::Path | Place::Query | Place::Body | Place::Cookie | Place::Header | Place::RawBody | Place::File
     ) && json::is_container(value.bytes)
 }
 

@@ -7,6 +7,13 @@ use crate::{
     point::Element,
 };
 
+/// Shortest text without a value of its own that is judged even when it is a word, in bytes: it may be encoded.
+const MIN_BARE_BYTES: usize = 8;
+
+fn is_base64(b: &u8) -> bool {
+    b.is_ascii_alphanumeric() || matches!(b, b' ' | b'+' | b'/' | b'-' | b'_')
+}
+
 impl Walk<'_> {
     /// Reads the pairs of a query or a form.
     pub(crate) fn pairs(&mut self, bytes: &[u8], element: Element, place: Place, depth: usize) {
@@ -27,7 +34,11 @@ impl Walk<'_> {
             let value = if value == raw_value { raw_value } else { value };
             let outer = self.scratch.point.depth();
             pairs::push_point(&mut self.scratch.point, element, name, pair.nth, pair.is_repeated);
-            if pair.nth == 0 {
+            // What has no value of its own is a value itself; `=` at its end may be padding of base64.
+            let is_bare = value.iter().all(|b| *b == b'=');
+            if is_bare && name.len() >= MIN_BARE_BYTES && name.iter().all(is_base64) {
+                self.within(raw_name, |walk| walk.value(name, place, depth));
+            } else if pair.nth == 0 {
                 let name_place = if pair.is_bare { place } else { Place::Name };
                 self.within(raw_name, |walk| walk.name(name, name_place, depth));
             }

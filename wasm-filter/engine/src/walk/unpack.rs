@@ -16,7 +16,7 @@ const BROTLI_FUEL: u64 = 256 * 1024;
 pub(super) fn fits(value: &Value<'_>, _: &Classes) -> bool {
     matches!(
         value.place,
-        Place::Query | Place::Body | Place::RawBody | Place::Cookie | Place::Header
+        Place::Path | Place::Query | Place::Body | Place::RawBody | Place::Cookie | Place::Header | Place::UserAgent
     ) && Format::of(value.bytes).is_some()
 }
 

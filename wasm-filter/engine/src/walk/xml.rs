@@ -15,7 +15,14 @@ pub(super) fn fits(value: &Value<'_>, classes: &Classes) -> bool {
     classes.any_byte(byte::LESS)
         && matches!(
             value.place,
-            Place::Query | Place::Body | Place::Cookie | Place::Header | Place::RawBody | Place::File
+            Place::Path
+                | Place::Query
+                | Place::Body
+                | Place::Cookie
+                | Place::Header
+                | Place::UserAgent
+                | Place::RawBody
+                | Place::File
         )
         && xml::may_be_document(value.bytes)
 }

@@ -41,10 +41,12 @@ pub(super) fn next(rest: &[u8]) -> Option<Char> {
         Some((byte @ (b'.' | b'/' | b'\\'), len)) => Char {
             byte,
             len,
-            is_disguised: true,
+            // `%2F` is what a program makes of a separator when it encodes a value; nothing encodes dots.
+            is_disguised: !(first == b'%' && len == 3 && byte != b'.'),
         },
-        // An encoded letter is only read through: `%65tc` is `etc`. Everything else keeps its own bytes.
-        Some((byte, len)) if byte.is_ascii_alphanumeric() || byte == 0 => Char {
+        // An encoded letter is only read through: `%65tc` is `etc`; an encoded blank is one between words. Everything
+        // else keeps its own bytes.
+        Some((byte, len)) if byte.is_ascii_alphanumeric() || matches!(byte, 0 | b' ') => Char {
             byte,
             len,
             is_disguised: false,

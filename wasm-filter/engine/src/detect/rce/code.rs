@@ -100,6 +100,9 @@ const MARKS: &[(&[u8], i32)] = &[
     (b"%{(#", 100),
     (b"${(#", 100),
     (b"#context[", 100),
+    // Whatever is at hand leads to the constructor of functions, which compiles text.
+    (b"constructor('return", 60),
+    (b"constructor(\"return", 60),
     (b"]($_", 70),
     (b"](\"$_", 70),
     (b"<%= `", 100),

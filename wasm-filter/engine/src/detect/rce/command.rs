@@ -193,7 +193,8 @@ impl Entry {
                 || is_closed(trimmed, b'{', b'}')
                 || is_closed(trimmed, b'[', b']')
                 // Inline code in prose stands apart; a backtick glued to a word is a way into its command.
-                || (command.opener == Opener::Backtick && front.last().is_some_and(u8::is_ascii_alphanumeric)),
+                || (command.opener == Opener::Backtick && front.last().is_some_and(u8::is_ascii_alphanumeric))
+                || (command.opener == Opener::Substitution && is_glued(front)),
             is_continued: matches!(
                 value.iter().find(|b| !matches!(b, b'"' | b'\'' | b' ' | b')')),
                 Some(b'|' | b';' | b'&' | b'\n' | b'\r')
@@ -229,6 +230,11 @@ impl Entry {
         };
         opener_points + entry_points + if self.is_continued && self.is_chained { 15 } else { 0 }
     }
+}
+
+/// Whether one short word, all of the value so far, goes over into a substitution: `x$(`.
+fn is_glued(front: &[u8]) -> bool {
+    (1..=32).contains(&front.len()) && front.iter().all(u8::is_ascii_alphanumeric)
 }
 
 /// Whether the front ends in a bracket that it did not open.

@@ -7,7 +7,7 @@ use crate::detect::{Place, Value};
 /// What gives it away is its end: `?`, `%00` or `#` turn the suffix that the application appends into a query, a cut
 /// or a fragment. Ordinary URLs do not end so, and hardly ever stand on a numeric host with a port.
 pub(super) fn is_remote(value: &Value<'_>) -> bool {
-    if !matches!(value.place, Place::Query | Place::Cookie | Place::Body) {
+    if matches!(value.place, Place::Uri | Place::File | Place::RawBody | Place::Referer) {
         return false;
     }
     let url = value.bytes.trim_ascii();
@@ -43,10 +43,7 @@ pub(super) fn is_remote(value: &Value<'_>) -> bool {
 
 /// Whether the value is a URL by which PHP executes: `expect://id`, `php://input`, `data:text/plain,<?php`.
 pub(super) fn executes(value: &Value<'_>) -> bool {
-    if matches!(
-        value.place,
-        Place::File | Place::RawBody | Place::UserAgent | Place::Referer | Place::Header
-    ) {
+    if matches!(value.place, Place::File | Place::RawBody) {
         return false;
     }
     let url = value.bytes.trim_ascii();

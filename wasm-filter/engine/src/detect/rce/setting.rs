@@ -37,8 +37,8 @@ impl Setting {
         let trust = match value.place {
             Place::Uri | Place::Path | Place::Query | Place::FileName => Trust::Parameter,
             Place::Cookie => Trust::Stored,
-            Place::Body | Place::Name => Trust::Content,
-            Place::RawBody | Place::File | Place::UserAgent | Place::Referer | Place::Header => Trust::Remark,
+            Place::Body | Place::Name | Place::UserAgent | Place::Header => Trust::Content,
+            Place::RawBody | Place::File | Place::Referer => Trust::Remark,
         };
         let is_long = value.bytes.len() > DOCUMENT_BYTES;
         Setting {
