@@ -156,17 +156,12 @@ pub fn fold(known: Vec<Span>, hits: &[(HitId, Hit)]) -> Folded {
 // === impl Folded ===
 
 impl Folded {
-    /// Leaves hits out that `keeps` does not want, and counts them in their attacks; the hits that remain, with their
+    /// Leaves out the hits for which `keep` is false, and counts them in their attacks; the hits that remain, with their
     /// attacks. A hit that opens an attack always remains: its id is the attack's, and nothing else may take it.
-    pub fn sample(
-        &mut self,
-        hits: Vec<(HitId, Hit)>,
-        mut keeps: impl FnMut(&Hit) -> bool,
-    ) -> Vec<(HitId, AttackId, Hit)> {
+    pub fn sample(&mut self, hits: Vec<(HitId, Hit)>, keep: &[bool]) -> Vec<(HitId, AttackId, Hit)> {
         let mut kept = Vec::with_capacity(hits.len());
-        for ((id, hit), attack) in hits.into_iter().zip(&self.attacks) {
-            let wanted = keeps(&hit);
-            if wanted || attack.0 == id {
+        for (((id, hit), attack), keep) in hits.into_iter().zip(&self.attacks).zip(keep) {
+            if *keep || attack.0 == id {
                 kept.push((id, *attack, hit));
             } else if let Ok(at) = self.deltas.binary_search_by_key(attack, |delta| delta.id) {
                 self.deltas[at].counted_hits += 1;

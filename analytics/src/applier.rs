@@ -127,11 +127,21 @@ impl<S: Store> Applier<S> {
             nodes.extend(batch.hits.iter().map(|_| node.clone()));
             hits.extend(batch.hits);
         }
-        let hits = Arc::new(hits);
-        let unit = self.persist(stop, || self.plan(after, through, &nodes, &hits)).await?;
-        let start = Instant::now();
-        let applied = self.persist(stop, || self.store.apply(unit.clone())).await?;
-        self.metrics.apply.observe(start.elapsed().as_secs_f64());
+        // Decided once: a unit that is decided anew must not see its own hits as repetitions.
+        let keep: Vec<bool> = hits.iter().map(|hit| self.keeps(hit)).collect();
+        let attempt = || async {
+            loop {
+                let unit = self.plan(after, through, &nodes, &hits, &keep).await?;
+                let start = Instant::now();
+                match self.store.apply(unit.clone()).await {
+                    // Another process came first, which is then done.
+                    Err(StoreError::Outdated) => {}
+                    applied => return Ok((applied?, unit, start.elapsed())),
+                }
+            }
+        };
+        let (applied, unit, took) = self.persist(stop, attempt).await?;
+        self.metrics.apply.observe(took.as_secs_f64());
         if applied == Applied::Now {
             self.metrics.hits_applied.inc_by(unit.hits.len() as u64);
             let counted = unit.deltas.iter().map(|delta| delta.counted_hits).sum();
@@ -148,7 +158,9 @@ impl<S: Store> Applier<S> {
         through: Position,
         nodes: &[Arc<String>],
         hits: &[Hit],
+        keep: &[bool],
     ) -> Result<Arc<WriteUnit>, StoreError> {
+        let basis = self.store.revision().await?;
         let ids = self.identify(hits).await?;
         let mut identified = Vec::with_capacity(hits.len());
         for (id, hit) in ids.into_iter().zip(hits) {
@@ -160,8 +172,7 @@ impl<S: Store> Applier<S> {
         let spans = self.store.spans(wanted).await?;
         let mut folded = aggregate::fold(spans, &identified);
         let nodes: BTreeMap<HitId, &Arc<String>> = identified.iter().map(|(id, _)| *id).zip(nodes).collect();
-        // Nothing can fail from here on: an attempt that is repeated must not see its own hits as repetitions.
-        let kept = folded.sample(identified, |hit| self.keeps(hit));
+        let kept = folded.sample(identified, keep);
         let stored = kept.into_iter().map(|(id, attack, hit)| StoredHit {
             id,
             attack,
@@ -169,6 +180,7 @@ impl<S: Store> Applier<S> {
             hit,
         });
         Ok(Arc::new(WriteUnit {
+            basis,
             journal: self.journal.id(),
             after,
             through,

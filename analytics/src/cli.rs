@@ -13,7 +13,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::{
     server::{self, Options},
-    store::Retention,
+    store::{Retention, postgres::Server as Database},
 };
 
 /// Postanalytics of the Wallarm sidecar: takes hits, groups them into attacks, answers queries.
@@ -27,7 +27,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the service
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// List attacks, the most recently active first
     Attacks(List),
     /// List hits, newest first
@@ -44,9 +44,17 @@ struct Serve {
     /// Address of HTTP: /metrics for Prometheus and /healthz
     #[arg(long, env = "ANALYTICS_METRICS_LISTEN", default_value = "0.0.0.0:3314")]
     metrics_listen: SocketAddr,
-    /// Folder for the spool and the store; created where missing, on a local disk or block volume
+    /// Folder for the spool and the embedded store; created where missing, on a local disk or block volume
     #[arg(long, env = "ANALYTICS_DATA", default_value = "/var/lib/analytics")]
     data: PathBuf,
+    /// Store in PostgreSQL 15 or newer, which several replicas may share, and not in the data folder:
+    /// postgres://USER:PASSWORD@HOST/DATABASE?sslmode=require
+    #[arg(long, env = "ANALYTICS_DATABASE", hide_env_values = true, value_name = "URL")]
+    // Parsed later: an error of clap would repeat the password.
+    database: Option<String>,
+    /// File with certificates in PEM to trust for the database; without it, those of the system
+    #[arg(long, env = "ANALYTICS_DATABASE_CA", requires = "database", value_name = "FILE")]
+    database_ca: Option<PathBuf>,
     /// Largest spool, for example 512MiB: batches taken but not yet in the store. Beyond it, reports are refused
     #[arg(long, env = "ANALYTICS_MAX_SPOOL", default_value = "1GiB", value_parser = parse::bytes)]
     max_spool: u64,
@@ -167,6 +175,8 @@ impl Serve {
             listen,
             metrics_listen,
             data,
+            database,
+            database_ca,
             max_spool,
             max_store,
             max_age,
@@ -184,10 +194,15 @@ impl Serve {
             LogFormat::Text => subscriber.init(),
             LogFormat::Json => subscriber.json().flatten_event(true).init(),
         }
+        let database = match database {
+            None => None,
+            Some(url) => Some(url.parse::<Database>().context("--database")?.with_ca(database_ca)),
+        };
         let options = Options {
             listen,
             metrics_listen,
             data,
+            database,
             max_spool_bytes: max_spool,
             retention: Retention {
                 max_bytes: max_store,

@@ -29,7 +29,12 @@ use crate::{
     metrics::Metrics,
     query::Query,
     sample::Pressure,
-    store::{Retention, sqlite::SqliteStore},
+    store::{
+        Retention,
+        any::AnyStore,
+        postgres::{ConnectError, PostgresStore, Server},
+        sqlite::SqliteStore,
+    },
 };
 
 /// Bytes of batches that may wait in memory.
@@ -46,8 +51,10 @@ pub struct Options {
     pub listen: SocketAddr,
     /// Address of metrics and liveness.
     pub metrics_listen: SocketAddr,
-    /// Folder of the spool and the store.
+    /// Folder of the spool and of the embedded store.
     pub data: PathBuf,
+    /// The database of the shared store, which then takes the place of the embedded one.
+    pub database: Option<Server>,
     /// Bound of the spool, in bytes.
     pub max_spool_bytes: u64,
     /// What the store keeps.
@@ -79,6 +86,9 @@ pub enum ServeError {
     /// A database cannot be used.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The shared store cannot be used.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
     /// The description of the services is broken.
     #[error("cannot describe the services")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -112,6 +122,7 @@ pub async fn serve(options: Options, stop: impl Future<Output = ()> + Send) -> R
         listen,
         metrics_listen,
         data,
+        database,
         max_spool_bytes,
         retention,
         sampling,
@@ -123,7 +134,10 @@ pub async fn serve(options: Options, stop: impl Future<Output = ()> + Send) -> R
         max_bytes: max_spool_bytes,
         max_waiting_bytes: MAX_WAITING_BYTES,
     };
-    let store = Arc::new(SqliteStore::open(&data.file("store.db"))?);
+    let store = Arc::new(match database {
+        None => AnyStore::Sqlite(SqliteStore::open(&data.file("store.db"))?),
+        Some(server) => AnyStore::Postgres(PostgresStore::open(&server).await?),
+    });
     let (journal, writer) = Journal::open(&data.file("spool.db"), bounds, metrics.clone())?;
     let listener = bind("gRPC", listen, "--listen").await?;
     let metrics_listener = bind("metrics", metrics_listen, "--metrics-listen").await?;
@@ -204,7 +218,7 @@ fn grpc<Stop: Future<Output = ()> + Send + 'static>(
     listener: TcpListener,
     stop: Stop,
     ingest: Ingest,
-    store: &Arc<SqliteStore>,
+    store: &Arc<AnyStore>,
     metrics: &Metrics,
 ) -> Result<
     (

@@ -37,7 +37,7 @@ pub(crate) fn of_store(error: &StoreError) -> Status {
         StoreError::Deadline(_) => {
             Status::deadline_exceeded(format!("{error}: narrow the filter, for example with since"))
         }
-        StoreError::Retry(_) => {
+        StoreError::Retry(_) | StoreError::Outdated => {
             error!(error = error as &dyn std::error::Error, "A query failed.");
             Status::unavailable("the store does not respond, try again")
         }

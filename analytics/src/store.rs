@@ -3,6 +3,10 @@
 //! Aggregation happens before the store, once, in `aggregate`; a store inserts rows and adds deltas. Implementations may
 //! differ in speed, never in meaning: one conformance suite runs on all of them and on an in-memory oracle.
 
+pub mod any;
+mod column;
+mod page;
+pub mod postgres;
 pub mod sqlite;
 
 use std::{future::Future, net::IpAddr, sync::Arc, time::Duration};
@@ -20,9 +24,16 @@ use crate::{
 /// into memory and messages.
 pub const PAGE_BYTES: usize = 2 * 1024 * 1024;
 
+/// State of a store: grows with each unit written, and when attacks are deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Revision(pub u64);
+
 /// One atomic, idempotent step of writing.
 #[derive(Clone, Debug)]
 pub struct WriteUnit {
+    /// Asked before anything that the unit was decided from. Where stores are shared, a unit of another process may have
+    /// come in between.
+    pub basis: Revision,
     /// The journal that the hits come from.
     pub journal: JournalId,
     /// Everything up to here must be in the store already.
@@ -118,6 +129,9 @@ pub enum StoreError {
         /// Where the store ends.
         applied: Position,
     },
+    /// The store has changed since the unit was decided: it must be decided anew.
+    #[error("the store has changed")]
+    Outdated,
     /// It will not work without help.
     #[error("store is broken")]
     Fatal(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -132,13 +146,17 @@ pub trait Store: Send + Sync + 'static {
     /// How far a journal has been written; the start for one that is not known.
     fn applied(&self, journal: JournalId) -> impl Future<Output = Result<Position, StoreError>> + Send;
 
+    /// The current state.
+    fn revision(&self) -> impl Future<Output = Result<Revision, StoreError>> + Send;
+
     /// The greatest id in use in each slot, in the order asked; `None` where the slot is empty.
     fn taken(&self, slots: Vec<Slot>) -> impl Future<Output = Result<Vec<Option<HitId>>, StoreError>> + Send;
 
     /// The attacks that grouping must know.
     fn spans(&self, wanted: Vec<Wanted>) -> impl Future<Output = Result<Vec<Span>, StoreError>> + Send;
 
-    /// Writes a unit, whole and once: a unit that was written before changes nothing.
+    /// Writes a unit, whole and once: a unit that was written before changes nothing. Otherwise the store must be in the
+    /// state that the unit was decided from.
     fn apply(&self, unit: Arc<WriteUnit>) -> impl Future<Output = Result<Applied, StoreError>> + Send;
 
     /// Attacks, the most recently active first: at most `limit`, fewer when they exceed [`PAGE_BYTES`].

@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::Semaphore;
 
-use super::{Applied, AttackCursor, Filter, Paged, Retained, Retention, Store, StoreError, WriteUnit};
+use super::{Applied, AttackCursor, Filter, Paged, Retained, Retention, Revision, Store, StoreError, WriteUnit};
 use crate::{
     aggregate::{Span, Wanted},
     attack::Attack,
@@ -122,6 +122,10 @@ impl Store for SqliteStore {
     async fn applied(&self, journal: JournalId) -> Result<Position, StoreError> {
         self.write(move |connection| Ok(write::applied(connection, journal)?))
             .await
+    }
+
+    async fn revision(&self) -> Result<Revision, StoreError> {
+        self.write(move |connection| Ok(write::revision(connection)?)).await
     }
 
     async fn taken(&self, slots: Vec<Slot>) -> Result<Vec<Option<HitId>>, StoreError> {

@@ -22,11 +22,11 @@ use crate::{
 const N_PRODUCERS: usize = 4;
 const N_KILLS: usize = 8;
 /// Every hit must be found again.
-const KEEP_ALL: [&str; 2] = ["--sampling", "off"];
+pub(crate) const KEEP_ALL: [&str; 2] = ["--sampling", "off"];
 
 /// Request ids of a producer's hits.
 #[derive(Default)]
-struct Sent {
+pub(crate) struct Sent {
     acknowledged: BTreeSet<String>,
     /// Sent and not acknowledged when the load ended.
     open: BTreeSet<String>,
@@ -88,8 +88,12 @@ async fn deliver(service: &watch::Receiver<String>, batch: v1::ReportHitsRequest
 }
 
 /// Everything in the store of a service that has ended: how often each request id is there.
-async fn stored(folder: &Path) -> BTreeMap<String, usize> {
-    let store = SqliteStore::open(&folder.join("store.db")).unwrap();
+async fn stored_in(folder: &Path) -> BTreeMap<String, usize> {
+    stored(&SqliteStore::open(&folder.join("store.db")).unwrap()).await
+}
+
+/// Everything in a store: how often each request id is there.
+pub(crate) async fn stored(store: &impl Store) -> BTreeMap<String, usize> {
     let mut ids: BTreeMap<String, usize> = BTreeMap::new();
     let mut n_hits = 0;
     let mut after = None;
@@ -111,7 +115,7 @@ async fn stored(folder: &Path) -> BTreeMap<String, usize> {
 }
 
 /// Acknowledged = stored, each once; what is stored beyond that was at least sent.
-fn check(sent: Vec<Sent>, stored: &BTreeMap<String, usize>) {
+pub(crate) fn check(sent: Vec<Sent>, stored: &BTreeMap<String, usize>) {
     let doubled: Vec<_> = stored.iter().filter(|(_, n)| **n > 1).collect();
     assert!(doubled.is_empty(), "doubled: {doubled:?}");
     let mut all = BTreeSet::new();
@@ -126,12 +130,16 @@ fn check(sent: Vec<Sent>, stored: &BTreeMap<String, usize>) {
     assert!(all.len() > 500, "the load was too small to tell: {}", all.len());
 }
 
-fn start_load(service: &watch::Receiver<String>, load: &watch::Receiver<bool>, finish: bool) -> Vec<JoinHandle<Sent>> {
+pub(crate) fn start_load(
+    service: &watch::Receiver<String>,
+    load: &watch::Receiver<bool>,
+    finish: bool,
+) -> Vec<JoinHandle<Sent>> {
     let producer = |number| tokio::spawn(produce(number, service.clone(), load.clone(), finish));
     (0..N_PRODUCERS).map(producer).collect()
 }
 
-async fn end_load(producers: Vec<JoinHandle<Sent>>) -> Vec<Sent> {
+pub(crate) async fn end_load(producers: Vec<JoinHandle<Sent>>) -> Vec<Sent> {
     let mut sent = Vec::new();
     for producer in producers {
         sent.push(producer.await.unwrap());
@@ -162,7 +170,7 @@ async fn kills_lose_and_double_nothing_acknowledged() {
     service.ask_to_stop();
     let (status, log) = service.ended();
     assert!(status.success(), "{log:#?}");
-    check(sent, &stored(folder.path()).await);
+    check(sent, &stored_in(folder.path()).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -184,7 +192,7 @@ async fn an_orderly_end_under_load_loses_nothing() {
     let sent = end_load(producers).await;
     assert!(status.success(), "{log:#?}");
     assert!(log.last().unwrap().contains("Stopped."), "{log:#?}");
-    check(sent, &stored(folder.path()).await);
+    check(sent, &stored_in(folder.path()).await);
     let spool = rusqlite::Connection::open(folder.path().join("spool.db")).unwrap();
     let left: i64 = spool
         .query_row("SELECT count(*) FROM entry", [], |row| row.get(0))

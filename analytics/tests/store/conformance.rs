@@ -18,7 +18,7 @@ pub(crate) trait Site {
     type Store: Store;
 
     /// An empty place.
-    fn new() -> Self;
+    async fn new() -> Self;
 
     /// Opens the store, for the first time or again.
     async fn open(&self) -> Self::Store;
@@ -35,6 +35,11 @@ macro_rules! conforms {
         #[tokio::test]
         async fn units_with_a_gap_are_refused() {
             crate::conformance::units_with_a_gap_are_refused::<$site>().await;
+        }
+
+        #[tokio::test]
+        async fn units_decided_on_an_older_state_are_refused() {
+            crate::conformance::units_decided_on_an_older_state_are_refused::<$site>().await;
         }
 
         #[tokio::test]
@@ -121,7 +126,11 @@ pub(crate) fn answers_as_the_oracle_does<S: Site>() {
         .unwrap();
     let filters = prop::collection::vec(filter(), 1..6);
     let input = (world::batches(), filters, 1usize..20, 0u64..12);
-    let mut runner = TestRunner::new(ProptestConfig::with_cases(CASES));
+    let mut runner = TestRunner::new(ProptestConfig {
+        cases: CASES,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    });
     let result = runner.run(&input, |(batches, filters, limit, max_age_hours)| {
         let max_age = Duration::from_secs(max_age_hours * 3600);
         runtime.block_on(live::<S>(&batches, &filters, limit, max_age))
@@ -138,7 +147,7 @@ async fn live<S: Site>(
     limit: usize,
     max_age: Duration,
 ) -> Result<(), TestCaseError> {
-    let site = S::new();
+    let site = S::new().await;
     let oracle = Oracle::default();
     let units = world::store_all(&oracle, batches).await;
     let store = site.open().await;
@@ -178,7 +187,7 @@ async fn live<S: Site>(
 }
 
 pub(crate) async fn units_with_a_gap_are_refused<S: Site>() {
-    let site = S::new();
+    let site = S::new().await;
     let store = site.open().await;
     let oracle = Oracle::default();
     let units = world::store_all(&oracle, &vec![Vec::new(); 3]).await;
@@ -187,6 +196,18 @@ pub(crate) async fn units_with_a_gap_are_refused<S: Site>() {
     for unit in units {
         assert_eq!(store.apply(unit).await.unwrap(), Applied::Now);
     }
+}
+
+pub(crate) async fn units_decided_on_an_older_state_are_refused<S: Site>() {
+    let site = S::new().await;
+    let store = site.open().await;
+    let units = world::store_all(&Oracle::default(), &vec![Vec::new(); 2]).await;
+    let mut late = WriteUnit::clone(&units[1]);
+    late.basis = units[0].basis;
+    assert_eq!(store.apply(units[0].clone()).await.unwrap(), Applied::Now);
+    let error = store.apply(Arc::new(late)).await.unwrap_err();
+    assert!(matches!(error, StoreError::Outdated), "{error}");
+    assert_eq!(store.apply(units[1].clone()).await.unwrap(), Applied::Now);
 }
 
 /// A unit that adds hits from these addresses to one attack.
@@ -203,6 +224,7 @@ async fn add_sources(store: &impl Store, numbers: std::ops::Range<u32>, at: u64)
     let oracle = Oracle::default();
     let units = world::store_all(&oracle, &[hits.collect()]).await;
     let mut unit = WriteUnit::clone(&units[0]);
+    unit.basis = store.revision().await.unwrap();
     unit.after = Position(at);
     unit.through = Position(at + 1);
     let known = store.attacks(Filter::default(), None, 1).await.unwrap().entries;
@@ -214,7 +236,7 @@ async fn add_sources(store: &impl Store, numbers: std::ops::Range<u32>, at: u64)
 }
 
 pub(crate) async fn sources_are_bounded_and_the_smallest_stay<S: Site>() {
-    let site = S::new();
+    let site = S::new().await;
     let store = site.open().await;
     add_sources(&store, 600..1500, 0).await;
     let attack = store

@@ -11,7 +11,7 @@ use analytics::{
     attack::{Attack, Sources},
     hit::StoredHit,
     id::{AttackId, HitId, JournalId, Position, Slot},
-    store::{Applied, AttackCursor, Filter, Paged, Retained, Retention, Store, StoreError, WriteUnit},
+    store::{Applied, AttackCursor, Filter, Paged, Retained, Retention, Revision, Store, StoreError, WriteUnit},
 };
 use jiff::Timestamp;
 
@@ -21,6 +21,7 @@ pub(crate) struct Oracle(Mutex<State>);
 
 #[derive(Default)]
 struct State {
+    revision: Revision,
     applied: BTreeMap<JournalId, Position>,
     attacks: BTreeMap<AttackId, (Attack, BTreeSet<IpAddr>)>,
     hits: BTreeMap<HitId, StoredHit>,
@@ -89,6 +90,10 @@ impl Store for Oracle {
             .unwrap_or_default())
     }
 
+    async fn revision(&self) -> Result<Revision, StoreError> {
+        Ok(self.0.lock().unwrap().revision)
+    }
+
     async fn taken(&self, slots: Vec<Slot>) -> Result<Vec<Option<HitId>>, StoreError> {
         let state = self.0.lock().unwrap();
         let greatest = |slot: &Slot| state.hits.keys().filter(|id| id.slot() == *slot).max().copied();
@@ -125,6 +130,10 @@ impl Store for Oracle {
                 applied,
             });
         }
+        if state.revision != unit.basis {
+            return Err(StoreError::Outdated);
+        }
+        state.revision.0 += 1;
         for merge in &unit.merges {
             state.merge(*merge);
         }

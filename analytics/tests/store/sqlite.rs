@@ -10,7 +10,7 @@ struct Folder(TempDir);
 impl Site for Folder {
     type Store = SqliteStore;
 
-    fn new() -> Self {
+    async fn new() -> Self {
         Folder(tempfile::tempdir().unwrap())
     }
 

@@ -9,7 +9,7 @@ use analytics::{
     store::{Store, WriteUnit},
 };
 use jiff::{SignedDuration, Timestamp};
-use proptest::prelude::*;
+use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 use uuid::Uuid;
 
 /// The journal of these tests.
@@ -83,6 +83,13 @@ pub(crate) fn batches() -> impl Strategy<Value = Vec<Vec<Hit>>> {
     prop::collection::vec(prop::collection::vec(hit(), 0..12), 1..8)
 }
 
+/// Some hits, always the same.
+pub(crate) fn sample_hits(n: usize) -> Vec<Hit> {
+    let mut runner = TestRunner::deterministic();
+    let mut hit = || hit().new_tree(&mut runner).unwrap().current();
+    (0..n).map(|_| hit()).collect()
+}
+
 /// The units that carry these batches into a store, applied one by one.
 pub(crate) async fn store_all(store: &impl Store, batches: &[Vec<Hit>]) -> Vec<Arc<WriteUnit>> {
     let mut units = Vec::new();
@@ -95,10 +102,13 @@ pub(crate) async fn store_all(store: &impl Store, batches: &[Vec<Hit>]) -> Vec<A
             used.insert(slot, id);
             identified.push((id, hit.clone()));
         }
+        let basis = store.revision().await.unwrap();
         let wanted = aggregate::wanted(hits);
         let mut folded = aggregate::fold(store.spans(wanted).await.unwrap(), &identified);
-        let stored = folded.sample(identified, |hit| hit.finding.payload != [SAMPLED]);
+        let keep: Vec<bool> = hits.iter().map(|hit| hit.finding.payload != [SAMPLED]).collect();
+        let stored = folded.sample(identified, &keep);
         let unit = Arc::new(WriteUnit {
+            basis,
             journal: JOURNAL,
             after: Position(at as u64),
             through: Position(at as u64 + 1),

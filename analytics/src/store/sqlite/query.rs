@@ -2,12 +2,15 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params_from_iter};
 
-use super::schema;
+use super::super::{
+    column,
+    page::{Page, attack_bytes},
+};
 use crate::{
     attack::{Attack, AttackKey},
-    hit::{AttackTypeCode, StoredHit, limits},
+    hit::{AttackTypeCode, StoredHit},
     id::{AttackId, HitId, Slot},
-    store::{AttackCursor, Filter, PAGE_BYTES, Paged, StoreError},
+    store::{AttackCursor, Filter, Paged, StoreError},
 };
 
 const ATTACK_COLUMNS: &str = "a.id, a.application, a.attack_type, a.host, a.path, a.point, \
@@ -55,7 +58,7 @@ pub(super) fn attacks(
     if let Some(address) = filter.remote_addr {
         conditions.and(
             "EXISTS (SELECT 1 FROM attack_source s WHERE s.attack = a.id AND s.address = ?)",
-            [Box::new(schema::address(address)) as _],
+            [Box::new(column::address(address)) as _],
         );
     }
     if let Some(since) = filter.since {
@@ -84,9 +87,7 @@ pub(super) fn attacks(
             break;
         }
         let attack = attack_from(row)?;
-        let AttackKey { host, path, point, .. } = &attack.key;
-        // Elements of points are short; what a name adds is counted with the element.
-        let bytes = host.len() + path.len() + attack.payload.len() + point.0.len() * limits::POINT_KEY;
+        let bytes = attack_bytes(&attack);
         page.push(attack, bytes);
     }
     Ok(page.end(|attack| AttackCursor {
@@ -118,7 +119,7 @@ pub(super) fn hits(
         conditions.and("h.attack = ?", [Box::new(id.as_row()) as _]);
     }
     if let Some(address) = filter.remote_addr {
-        conditions.and("h.remote_addr = ?", [Box::new(schema::address(address)) as _]);
+        conditions.and("h.remote_addr = ?", [Box::new(column::address(address)) as _]);
     }
     if let Some(since) = filter.since {
         let first = Slot::nearest(since).first_id();
@@ -150,67 +151,29 @@ pub(super) fn hits(
         if page.is_full() {
             break;
         }
-        let id = HitId::from_row(row.get(0)?).ok_or_else(|| schema::damaged("hit id"))?;
-        let attack = schema::attack_id_from(row.get(1)?)?;
-        let content = row.get_ref(2)?.as_bytes().map_err(|_| schema::damaged("hit"))?;
-        let (stored, bytes) = schema::body_from(id, attack, content)?;
+        let id = HitId::from_row(row.get(0)?).ok_or_else(|| column::damaged("hit id"))?;
+        let attack = column::attack_id_from(row.get(1)?)?;
+        let content = row.get_ref(2)?.as_bytes().map_err(|_| column::damaged("hit"))?;
+        let (stored, bytes) = column::body_from(id, attack, content)?;
         page.push(stored, bytes);
     }
     Ok(page.end(|stored| stored.id))
-}
-
-/// A page while it is filled.
-struct Page<T> {
-    entries: Vec<T>,
-    limit: usize,
-    bytes: usize,
-    more: bool,
-}
-
-impl<T> Page<T> {
-    fn new(limit: usize) -> Self {
-        Page {
-            entries: Vec::new(),
-            limit,
-            bytes: 0,
-            more: false,
-        }
-    }
-
-    /// Whether the entry at hand belongs to the next page.
-    fn is_full(&mut self) -> bool {
-        self.more = self.entries.len() >= self.limit || self.bytes > PAGE_BYTES;
-        self.more
-    }
-
-    fn push(&mut self, entry: T, bytes: usize) {
-        self.entries.push(entry);
-        self.bytes += bytes;
-    }
-
-    fn end<C>(self, cursor: impl Fn(&T) -> C) -> Paged<T, C> {
-        let next = self.entries.last().filter(|_| self.more).map(cursor);
-        Paged {
-            entries: self.entries,
-            next,
-        }
-    }
 }
 
 fn attack_from(row: &Row<'_>) -> Result<Attack, StoreError> {
     let point: Vec<u8> = row.get(5)?;
     let attack_type: String = row.get(2)?;
     Ok(Attack {
-        id: schema::attack_id_from(row.get(0)?)?,
+        id: column::attack_id_from(row.get(0)?)?,
         key: AttackKey {
             application: row.get(1)?,
-            attack_type: AttackTypeCode::new(&attack_type).map_err(|_| schema::damaged("attack type"))?,
+            attack_type: AttackTypeCode::new(&attack_type).map_err(|_| column::damaged("attack type"))?,
             host: row.get(3)?,
             path: row.get(4)?,
-            point: schema::point_from(&point)?,
+            point: column::point_from(&point)?,
         },
-        first: schema::time_from(row.get(6)?)?,
-        last: schema::time_from(row.get(7)?)?,
+        first: column::time_from(row.get(6)?)?,
+        last: column::time_from(row.get(7)?)?,
         hits: row.get::<_, i64>(8)?.max(0) as u64,
         blocked_hits: row.get::<_, i64>(9)?.max(0) as u64,
         n_sources: row.get::<_, i64>(10)?.clamp(0, i64::from(u32::MAX)) as u32,

@@ -3,12 +3,12 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
-use super::schema;
+use super::super::column;
 use crate::{
     aggregate::{AttackDelta, Merge, Span, Wanted},
     attack::{KeyDigest, Sources},
     id::{AttackId, HitId, JournalId, Position, Slot},
-    store::{Applied, Retained, Retention, StoreError, WriteUnit},
+    store::{Applied, Retained, Retention, Revision, StoreError, WriteUnit},
 };
 
 /// Rows deleted per call of [`retain`].
@@ -22,6 +22,13 @@ pub(super) fn applied(connection: &Connection, journal: JournalId) -> Result<Pos
         .query_row([journal.0.as_bytes()], |row| row.get(0))
         .optional()?;
     Ok(Position(applied.unwrap_or(0) as u64))
+}
+
+pub(super) fn revision(connection: &Connection) -> Result<Revision, rusqlite::Error> {
+    let revision: i64 = connection
+        .prepare_cached("SELECT revision FROM state")?
+        .query_row([], |row| row.get(0))?;
+    Ok(Revision(revision as u64))
 }
 
 pub(super) fn taken(connection: &Connection, slots: &[Slot]) -> Result<Vec<Option<HitId>>, rusqlite::Error> {
@@ -43,10 +50,10 @@ pub(super) fn spans(connection: &Connection, wanted: &[Wanted]) -> Result<Vec<Sp
         let mut rows = overlapping.query(params![key.0, from.as_microsecond(), until.as_microsecond()])?;
         while let Some(row) = rows.next()? {
             spans.push(Span {
-                id: schema::attack_id_from(row.get(0)?)?,
+                id: column::attack_id_from(row.get(0)?)?,
                 key: *key,
-                first: schema::time_from(row.get(1)?)?,
-                last: schema::time_from(row.get(2)?)?,
+                first: column::time_from(row.get(1)?)?,
+                last: column::time_from(row.get(2)?)?,
             });
         }
     }
@@ -55,6 +62,7 @@ pub(super) fn spans(connection: &Connection, wanted: &[Wanted]) -> Result<Vec<Sp
 
 pub(super) fn apply(connection: &mut Connection, unit: &WriteUnit) -> Result<Applied, StoreError> {
     let WriteUnit {
+        basis,
         journal,
         after,
         through,
@@ -70,6 +78,12 @@ pub(super) fn apply(connection: &mut Connection, unit: &WriteUnit) -> Result<App
     if applied != *after {
         return Err(StoreError::Gap { after: *after, applied });
     }
+    let advanced = transaction
+        .prepare_cached("UPDATE state SET revision = revision + 1 WHERE revision = ?")?
+        .execute([basis.0 as i64])?;
+    if advanced == 0 {
+        return Err(StoreError::Outdated);
+    }
     for merge in merges {
         carry_out(&transaction, *merge)?;
     }
@@ -81,9 +95,9 @@ pub(super) fn apply(connection: &mut Connection, unit: &WriteUnit) -> Result<App
         let mut body_row = transaction.prepare_cached("INSERT INTO body(id, content) VALUES (?, ?)")?;
         for stored in hits {
             let id = stored.id.as_row();
-            let address = stored.hit.remote_addr.map(schema::address);
+            let address = stored.hit.remote_addr.map(column::address);
             hit_row.execute(params![id, stored.attack.0.as_row(), address])?;
-            body_row.execute(params![id, schema::body(&stored.node, &stored.hit)])?;
+            body_row.execute(params![id, column::body(&stored.node, &stored.hit)])?;
         }
     }
     transaction
@@ -121,7 +135,7 @@ fn carry_out(transaction: &Transaction<'_>, merge: Merge) -> Result<(), StoreErr
         let mut rows = statement.query([from])?;
         while let Some(row) = rows.next()? {
             let bytes: Vec<u8> = row.get(0)?;
-            sources.insert(schema::address_from(&bytes).ok_or_else(|| schema::damaged("address"))?);
+            sources.insert(column::address_from(&bytes).ok_or_else(|| column::damaged("address"))?);
         }
     }
     add_sources(transaction, into, &sources)?;
@@ -169,7 +183,7 @@ fn add(transaction: &Transaction<'_>, delta: &AttackDelta) -> Result<(), StoreEr
             key.attack_type.as_str(),
             key.host,
             key.path,
-            schema::point(&key.point),
+            column::point(&key.point),
             first.as_microsecond(),
             last.as_microsecond(),
             *hits as i64,
@@ -186,7 +200,7 @@ fn add_sources(transaction: &Transaction<'_>, attack: i64, sources: &Sources) ->
         transaction.prepare_cached("INSERT OR IGNORE INTO attack_source(attack, address) VALUES (?, ?)")?;
     let mut added = 0;
     for address in sources.iter() {
-        added += insert.execute(params![attack, schema::address(*address)])?;
+        added += insert.execute(params![attack, column::address(*address)])?;
     }
     if added == 0 {
         return Ok(());
@@ -255,6 +269,11 @@ pub(super) fn retain(
         .prepare_cached("DELETE FROM attack WHERE id IN (SELECT id FROM attack WHERE last < ? ORDER BY last LIMIT ?)")?
         .execute([empty_before, RETAIN_ROWS])?;
     retained.attacks = n as u64;
+    if retained.attacks > 0 {
+        transaction
+            .prepare_cached("UPDATE state SET revision = revision + 1")?
+            .execute([])?;
+    }
     transaction.commit()?;
     if retained.hits > 0 || retained.attacks > 0 {
         // Frees one page per step.
