@@ -14,7 +14,7 @@ use tracing::{info, warn};
 
 use crate::{
     cluster::Cluster,
-    inject::{Denied, Outcome, Untouched, inject},
+    inject::{Denied, Outcome, Untouched, inject, update},
     settings::Settings,
 };
 
@@ -67,7 +67,7 @@ pub enum Decision {
     NotLabelled,
     /// The pod has its sidecar already.
     AlreadyInjected,
-    /// The request is not about the creation of a pod.
+    /// The request is about neither the creation nor a change of a pod.
     NotAPod,
     /// The pod is labelled and cannot be protected.
     Denied,
@@ -94,10 +94,11 @@ pub fn answer(body: &[u8], settings: &Settings, cluster: Cluster) -> Result<Answ
     }
     // The pod is taken from the document as it came: the typed request keeps only what this program knows.
     let pod = document.pointer("/request/object").unwrap_or(&Value::Null);
+    let old_pod = document.pointer("/request/oldObject").unwrap_or(&Value::Null);
     let mut notice = None;
     let (response, decision) = match read_request(&document) {
         Ok(request) => {
-            let (response, decision) = decide(&request, pod, settings, cluster);
+            let (response, decision) = decide(&request, pod, old_pod, settings, cluster);
             if !request.dry_run {
                 notice = Notice::new(
                     &response,
@@ -151,16 +152,20 @@ fn read_request(document: &Value) -> Result<AdmissionRequest<DynamicObject>, Str
 fn decide(
     request: &AdmissionRequest<DynamicObject>,
     pod: &Value,
+    old_pod: &Value,
     settings: &Settings,
     cluster: Cluster,
 ) -> (AdmissionResponse, Decision) {
     let allowed = AdmissionResponse::from(request);
     let namespace = request.namespace.as_deref().unwrap_or_default();
     let name = pod_name(pod);
-    if request.operation != Operation::Create || request.kind.kind != "Pod" {
-        return (allowed, Decision::NotAPod);
-    }
-    match inject(pod, settings, cluster) {
+    let outcome = match request.operation {
+        _ if request.kind.kind != "Pod" => return (allowed, Decision::NotAPod),
+        Operation::Create => inject(pod, settings, cluster),
+        Operation::Update => update(old_pod, pod, settings, cluster),
+        _ => return (allowed, Decision::NotAPod),
+    };
+    match outcome {
         Ok(Outcome::Untouched(why)) => {
             info!(namespace, name, ?why, "Left alone.");
             let decision = match why {

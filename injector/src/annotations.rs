@@ -1,48 +1,146 @@
 //! What the owner of a pod set: its annotations.
+//!
+//! Everything is in [`TABLE`]: names, what is allowed, what it means and how it is read. The documentation is made of
+//! the same table, so neither can say what the other does not.
 
-use std::{collections::BTreeMap, fmt, num::NonZeroU16};
+mod table;
 
-use waf_policy::{Application, Mode};
+mod value;
+
+mod page;
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    net::IpAddr,
+    num::{NonZeroU16, NonZeroU32},
+};
+
+use envoy::{Compression, HttpFragment, RouteFragment, VirtualHostFragment};
+use k8s_openapi::api::core::v1::VolumeMount;
+use serde_json::Value;
+use waf_policy::{Application, Mode, ParserSet};
+
+pub use self::{
+    page::page,
+    table::{Annotation, Group, TABLE},
+};
+use self::{table::Read, value::Reject};
+use crate::settings::{Concurrency, Resources};
 
 /// Names of the annotations that injection writes, without the prefix.
 pub mod written {
     /// Envoy's bootstrap.
     pub const BOOTSTRAP: &str = "bootstrap";
-    /// The filter resource.
+    /// The filter resource. Further ones and those of certificates have a name with a number behind a dash.
     pub const FILTER_CONFIG: &str = "filter-config";
+    /// Where a certificate is, with a number behind a dash.
+    pub const TLS: &str = "tls";
     /// Marks an injected pod.
     pub const STATUS: &str = "status";
+
+    /// Whether injection writes an annotation of this name, without the prefix.
+    pub fn is_written(name: &str) -> bool {
+        let (stem, number) = match name.rsplit_once('-') {
+            Some((stem, number)) if number.bytes().all(|byte| byte.is_ascii_digit()) => (stem, true),
+            _ => (name, false),
+        };
+        match stem {
+            BOOTSTRAP | STATUS => !number,
+            FILTER_CONFIG => true,
+            TLS => number,
+            _ => false,
+        }
+    }
 }
 
 /// Longest part of a value that a message repeats, in characters.
 const MAX_SHOWN_CHARS: usize = 64;
 
+/// Most letters by which a name may differ from the one that was meant.
+const MAX_TYPOS: usize = 3;
+
 /// Annotations of one pod. Absent ones leave the decision to the settings.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Annotations {
-    /// `wallarm-mode`.
-    pub mode: Option<Mode>,
-    /// `wallarm-application`.
-    pub application: Option<Application>,
-    /// `application-port`.
-    pub application_port: Option<NonZeroU16>,
-    /// `proxy-listen-port`, or its older name `nginx-listen-port`.
-    pub listen_port: Option<NonZeroU16>,
     /// `sidecar-injection-iptables-enable`.
     pub iptables_enable: Option<bool>,
     /// `sidecar-injection-native-enable`.
     pub native_enable: Option<bool>,
+    /// `application-port`. Empty: discovered.
+    pub application_ports: Vec<NonZeroU16>,
+    /// `application-address`.
+    pub application_address: Option<IpAddr>,
+    /// `profile`.
+    pub profile: Option<String>,
+    /// `proxy-image`.
+    pub image: Option<String>,
+    /// `proxy-extra-volumes`.
+    pub extra_volumes: Vec<Value>,
+    /// `proxy-extra-volume-mounts`.
+    pub extra_volume_mounts: Vec<VolumeMount>,
+    /// `proxy-cpu` and its likes.
+    pub proxy_resources: Resources,
+    /// `init-iptables-cpu` and its likes.
+    pub iptables_resources: Resources,
+    /// `proxy-listen-port`, one per application port. Empty: left to the settings.
+    pub listen_ports: Vec<NonZeroU16>,
+    /// `proxy-listen-address`.
+    pub listen_address: Option<IpAddr>,
+    /// `proxy-status-port`.
+    pub status_port: Option<NonZeroU16>,
+    /// `proxy-status-path`.
+    pub status_path: Option<String>,
+    /// `proxy-health-path`.
+    pub health_path: Option<String>,
+    /// `proxy-metrics-port`.
+    pub metrics_port: Option<NonZeroU16>,
+    /// `proxy-metrics-path`.
+    pub metrics_path: Option<String>,
+    /// `proxy-concurrency`.
+    pub concurrency: Option<Concurrency>,
+    /// `proxy-worker-connections`.
+    pub worker_connections: Option<NonZeroU32>,
+    /// What the filter does.
+    pub filtering: Filtering,
+    /// `envoy-http-snippet`.
+    pub http: HttpFragment,
+    /// `envoy-virtual-host-snippet`.
+    pub virtual_host: VirtualHostFragment,
+    /// `envoy-route-snippet`.
+    pub route: RouteFragment,
+    /// `envoy-extra-filters`.
+    pub compressions: Vec<Compression>,
 }
 
-/// A value that an annotation does not allow.
+/// What may be said about filtering, for a whole pod or a part of its application.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Filtering {
+    /// `wallarm-mode`.
+    pub mode: Option<Mode>,
+    /// `wallarm-application`.
+    pub application: Option<Application>,
+    /// `wallarm-parser-disable`.
+    pub disabled_parsers: Option<ParserSet>,
+    /// `wallarm-enable-libdetection`.
+    pub enable_libdetection: Option<bool>,
+}
+
+/// An annotation that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
-    /// The whole key.
+    /// The whole key, cut when long.
     pub key: String,
-    /// The value, cut when long.
-    pub value: String,
-    /// What is allowed, to be read after "allowed:".
-    pub allowed: String,
+    /// The value and what is wrong with it, or what else is wrong.
+    pub problem: String,
+}
+
+/// What is read so far, and what there is to say about it.
+#[derive(Debug, Default)]
+struct Reader {
+    read: Annotations,
+    mistakes: Vec<Mistake>,
+    warnings: Vec<String>,
 }
 
 impl Annotations {
@@ -50,71 +148,97 @@ impl Annotations {
     ///
     /// The second part of a success are warnings for the pod's owner.
     pub fn read(all: &BTreeMap<String, String>, prefix: &str) -> Result<(Annotations, Vec<String>), Vec<Mistake>> {
-        let mut read = Annotations::default();
-        let mut mistakes = Vec::new();
-        let mut warnings = Vec::new();
-        let mut old_listen_port = None;
+        let own = |key: &'_ str| key.strip_prefix(prefix)?.strip_prefix('/').map(str::to_owned);
+        let mut reader = Reader::default();
         for (key, value) in all {
-            let Some(name) = key.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('/')) else {
+            let Some(name) = own(key).filter(|name| !written::is_written(name)) else {
                 continue;
             };
-            let mistake = |allowed: &str| Mistake {
-                key: key.clone(),
-                value: shown(value),
-                allowed: allowed.to_owned(),
-            };
-            let as_port = || value.parse().map_err(|_| mistake("a port number from 1 to 65535"));
-            let outcome = match name {
-                "wallarm-mode" => value
-                    .parse()
-                    .map(|mode| read.mode = Some(mode))
-                    .map_err(|_| mistake(&Mode::ALL.map(Mode::as_str).join(", "))),
-                "wallarm-application" => parse_application(value)
-                    .map(|application| read.application = Some(application))
-                    .ok_or_else(|| mistake("a positive number, or -1 for the default application")),
-                "application-port" => as_port().map(|port| read.application_port = Some(port)),
-                "proxy-listen-port" => as_port().map(|port| read.listen_port = Some(port)),
-                "nginx-listen-port" => as_port().map(|port| old_listen_port = Some((port, mistake("")))),
-                "sidecar-injection-iptables-enable" => value
-                    .parse()
-                    .map(|enable| read.iptables_enable = Some(enable))
-                    .map_err(|_| mistake("true, false")),
-                "sidecar-injection-native-enable" => value
-                    .parse()
-                    .map(|enable| read.native_enable = Some(enable))
-                    .map_err(|_| mistake("true, false")),
-                // A leftover of a copied manifest; injection writes its own.
-                written::STATUS | written::BOOTSTRAP | written::FILTER_CONFIG => Ok(()),
-                _ => {
-                    warnings.push(format!("annotation {} is unknown and has no effect", shown(key)));
-                    Ok(())
+            match table::find(&name) {
+                Some(annotation) => {
+                    if name != annotation.name && !reader.replace_older(annotation, key, value, all, prefix) {
+                        continue;
+                    }
+                    reader.take(annotation, key, value);
                 }
-            };
-            mistakes.extend(outcome.err());
-        }
-        if let Some((port, mistake)) = old_listen_port {
-            warnings.push(format!(
-                "annotation {} is outdated: use {prefix}/proxy-listen-port",
-                mistake.key
-            ));
-            match read.listen_port {
-                Some(newer) if newer != port => mistakes.push(Mistake {
-                    allowed: format!("{newer}, as {prefix}/proxy-listen-port says, or no such annotation"),
-                    ..mistake
-                }),
-                _ => read.listen_port = Some(port),
+                None => reader.unknown(key, &name),
             }
         }
-        if mistakes.is_empty() {
-            Ok((read, warnings))
+        if reader.mistakes.is_empty() {
+            Ok((reader.read, reader.warnings))
         } else {
-            Err(mistakes)
+            Err(reader.mistakes)
         }
     }
 }
 
-fn parse_application(value: &str) -> Option<Application> {
-    value.parse::<i32>().ok()?.try_into().ok()
+impl Reader {
+    fn take(&mut self, annotation: &Annotation, key: &str, value: &str) {
+        let rejected = match annotation.read {
+            Read::Set(set) => set(&mut self.read, value),
+            Read::NotYet { check, already, why } => {
+                let rejected = check(value);
+                if rejected.is_ok() && !already.contains(&value) {
+                    self.warnings.push(format!("annotation {key} has no effect yet: {why}"));
+                }
+                rejected
+            }
+        };
+        let value = shown(value);
+        let problem = match rejected {
+            Ok(warnings) => {
+                let warning = |warning| format!("annotation {key}: {warning}");
+                self.warnings.extend(warnings.into_iter().map(warning));
+                return;
+            }
+            Err(Reject::NotAllowed) => format!("{value:?} is not allowed (allowed: {})", annotation.allowed),
+            Err(Reject::Because(reason)) => {
+                format!("{value:?} is not allowed: {reason} (allowed: {})", annotation.allowed)
+            }
+        };
+        let key = shown(key);
+        self.mistakes.push(Mistake { key, problem });
+    }
+
+    /// An older name gives way to the present one. False: that one is there as well, so there is nothing left to read.
+    fn replace_older(
+        &mut self,
+        annotation: &Annotation,
+        key: &str,
+        value: &str,
+        all: &BTreeMap<String, String>,
+        prefix: &str,
+    ) -> bool {
+        let name = annotation.name;
+        self.warnings
+            .push(format!("annotation {key} is outdated: use {prefix}/{name}"));
+        let Some(newer) = all.get(&format!("{prefix}/{name}")) else {
+            return true;
+        };
+        if newer != value {
+            let (value, newer) = (shown(value), shown(newer));
+            let problem = format!(
+                "{value:?} is not allowed (allowed: {newer:?}, as {prefix}/{name} says, or no such annotation)"
+            );
+            let key = key.to_owned();
+            self.mistakes.push(Mistake { key, problem });
+        }
+        false
+    }
+
+    fn unknown(&mut self, key: &str, name: &str) {
+        let names = TABLE.iter().map(|annotation| annotation.name);
+        let near = names
+            .map(|known| (strsim::levenshtein(known, &shown(name)), known))
+            .min()
+            .filter(|(typos, _)| *typos <= MAX_TYPOS);
+        let problem = match near {
+            Some((_, known)) => format!("there is no such annotation; did you mean {known}?"),
+            None => "there is no such annotation; docs/annotations.md lists all".to_owned(),
+        };
+        let key = shown(key);
+        self.mistakes.push(Mistake { key, problem });
+    }
 }
 
 /// A value as a message may repeat it.
@@ -125,130 +249,32 @@ fn shown(value: &str) -> String {
     }
 }
 
+// === impl Filtering ===
+
+impl Filtering {
+    /// What is said here, and where nothing is, what `wider` says.
+    pub fn or(self, wider: Filtering) -> Filtering {
+        let Filtering {
+            mode,
+            application,
+            disabled_parsers,
+            enable_libdetection,
+        } = self;
+        Filtering {
+            mode: mode.or(wider.mode),
+            application: application.or(wider.application),
+            disabled_parsers: disabled_parsers.or(wider.disabled_parsers),
+            enable_libdetection: enable_libdetection.or(wider.enable_libdetection),
+        }
+    }
+}
+
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Mistake { key, value, allowed } = self;
-        write!(f, "annotation {key}: {value:?} is not allowed (allowed: {allowed})")
+        let Mistake { key, problem } = self;
+        write!(f, "annotation {key}: {problem}")
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use expect_test::{Expect, expect};
-
-    use super::*;
-
-    fn check(pairs: &[(&str, &str)], expected: Expect) {
-        let all = pairs
-            .iter()
-            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
-            .collect();
-        let text = match Annotations::read(&all, "sidecar.wallarm.io") {
-            Ok((read, warnings)) => format!("{read:?}\n{}", warnings.join("\n")),
-            Err(mistakes) => mistakes.iter().map(Mistake::to_string).collect::<Vec<_>>().join("\n"),
-        };
-        expected.assert_eq(text.trim_end());
-    }
-
-    #[test]
-    fn others_are_none_of_our_business() {
-        check(
-            &[
-                ("a", "b"),
-                ("sidecar.wallarm.iowallarm-mode", "x"),
-                ("wallarm-mode", "x"),
-                ("", ""),
-            ],
-            expect![
-                "Annotations { mode: None, application: None, application_port: None, listen_port: None, iptables_enable: None, native_enable: None }"
-            ],
-        );
-    }
-
-    #[test]
-    fn all_known_are_read() {
-        check(
-            &[
-                ("sidecar.wallarm.io/wallarm-mode", "block"),
-                ("sidecar.wallarm.io/wallarm-application", "7"),
-                ("sidecar.wallarm.io/application-port", "8080"),
-                ("sidecar.wallarm.io/proxy-listen-port", "26002"),
-                ("sidecar.wallarm.io/sidecar-injection-iptables-enable", "false"),
-            ],
-            expect![
-                "Annotations { mode: Some(Block), application: Some(Application(7)), application_port: Some(8080), listen_port: Some(26002), iptables_enable: Some(false), native_enable: None }"
-            ],
-        );
-    }
-
-    #[test]
-    fn all_mistakes_are_reported_at_once() {
-        check(
-            &[
-                ("sidecar.wallarm.io/wallarm-mode", "blocking"),
-                ("sidecar.wallarm.io/wallarm-application", "0"),
-                ("sidecar.wallarm.io/application-port", "http"),
-                ("sidecar.wallarm.io/proxy-listen-port", "0"),
-                ("sidecar.wallarm.io/sidecar-injection-iptables-enable", "yes"),
-            ],
-            expect![[r#"
-                annotation sidecar.wallarm.io/application-port: "http" is not allowed (allowed: a port number from 1 to 65535)
-                annotation sidecar.wallarm.io/proxy-listen-port: "0" is not allowed (allowed: a port number from 1 to 65535)
-                annotation sidecar.wallarm.io/sidecar-injection-iptables-enable: "yes" is not allowed (allowed: true, false)
-                annotation sidecar.wallarm.io/wallarm-application: "0" is not allowed (allowed: a positive number, or -1 for the default application)
-                annotation sidecar.wallarm.io/wallarm-mode: "blocking" is not allowed (allowed: off, monitoring, safe_blocking, block)"#]],
-        );
-    }
-
-    #[test]
-    fn older_name_still_works() {
-        check(
-            &[("sidecar.wallarm.io/nginx-listen-port", "26002")],
-            expect![[r#"
-            Annotations { mode: None, application: None, application_port: None, listen_port: Some(26002), iptables_enable: None, native_enable: None }
-            annotation sidecar.wallarm.io/nginx-listen-port is outdated: use sidecar.wallarm.io/proxy-listen-port"#]],
-        );
-        let both = |older| {
-            [
-                ("sidecar.wallarm.io/nginx-listen-port", older),
-                ("sidecar.wallarm.io/proxy-listen-port", "26002"),
-            ]
-        };
-        check(
-            &both("26002"),
-            expect![[r#"
-            Annotations { mode: None, application: None, application_port: None, listen_port: Some(26002), iptables_enable: None, native_enable: None }
-            annotation sidecar.wallarm.io/nginx-listen-port is outdated: use sidecar.wallarm.io/proxy-listen-port"#]],
-        );
-        check(
-            &both("26003"),
-            expect![[
-                r#"annotation sidecar.wallarm.io/nginx-listen-port: "26003" is not allowed (allowed: 26002, as sidecar.wallarm.io/proxy-listen-port says, or no such annotation)"#
-            ]],
-        );
-    }
-
-    #[test]
-    fn unknown_names_are_warned_about() {
-        check(
-            &[("sidecar.wallarm.io/wallarm-mod", "block")],
-            expect![[r#"
-            Annotations { mode: None, application: None, application_port: None, listen_port: None, iptables_enable: None, native_enable: None }
-            annotation sidecar.wallarm.io/wallarm-mod is unknown and has no effect"#]],
-        );
-    }
-
-    #[test]
-    fn hostile_values_are_quoted_and_cut() {
-        let long = "é".repeat(1000);
-        check(
-            &[
-                ("sidecar.wallarm.io/wallarm-mode", "a\"b\n\\c\u{1b}[31m"),
-                ("sidecar.wallarm.io/application-port", &long),
-            ],
-            expect![[r#"
-                annotation sidecar.wallarm.io/application-port: "éééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééééé…" is not allowed (allowed: a port number from 1 to 65535)
-                annotation sidecar.wallarm.io/wallarm-mode: "a\"b\n\\c\u{1b}[31m" is not allowed (allowed: off, monitoring, safe_blocking, block)"#]],
-        );
-    }
-}
+mod tests;

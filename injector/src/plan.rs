@@ -1,33 +1,43 @@
 //! What one pod's sidecar looks like, and everything that speaks against it.
 
+mod conflicts;
+
+mod ports;
+
 use std::{
     collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr},
-    num::NonZeroU16,
 };
 
-use envoy::{Paths, Ports, Postanalytics, Sidecar};
-use k8s_openapi::api::core::v1::{Container, ContainerPort, PodSpec, PodTemplateSpec};
+use envoy::{Ingress, Paths, Ports, Postanalytics, Sidecar};
+use k8s_openapi::api::core::v1::{PodSpec, PodTemplateSpec, VolumeMount};
+use serde_json::Value;
 use waf_policy::FilterConfig;
 
 use crate::{
-    annotations::{Annotations, Mistake},
+    annotations::{Annotations, Filtering, Mistake},
     cluster::Cluster,
-    names,
-    settings::{NativeSidecar, Settings},
+    settings::{NativeSidecar, Resources, Settings},
 };
-
-/// Containers of service meshes that redirect the pod's traffic themselves.
-const MESH_CONTAINERS: [&str; 2] = ["istio-proxy", "linkerd-proxy"];
 
 /// The sidecar of one pod.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) sidecar: Sidecar,
-    /// Whether the application's port is redirected to the sidecar.
+    /// Whether the application's ports are redirected to the sidecar.
     pub(crate) redirect: bool,
     /// Whether the sidecar is an init container that keeps running.
     pub(crate) native: bool,
+    /// Image of all containers.
+    pub(crate) image: String,
+    /// Worker threads of Envoy.
+    pub(crate) threads: u32,
+    pub(crate) proxy_resources: Resources,
+    pub(crate) iptables_resources: Resources,
+    /// Volumes that the pod's owner or a profile adds.
+    pub(crate) extra_volumes: Vec<Value>,
+    /// Where the proxy sees them.
+    pub(crate) extra_volume_mounts: Vec<VolumeMount>,
     /// Advice for the pod's owner.
     pub(crate) warnings: Vec<String>,
 }
@@ -39,10 +49,11 @@ impl Plan {
             return Err(vec!["it has no spec".to_owned()]);
         };
         let none = BTreeMap::new();
-        let annotations = template.metadata.as_ref().and_then(|meta| meta.annotations.as_ref());
+        let meta = template.metadata.as_ref();
+        let written = meta.and_then(|meta| meta.annotations.as_ref()).unwrap_or(&none);
         let mut problems = Vec::new();
-        let (annotations, warnings) = Annotations::read(annotations.unwrap_or(&none), &settings.annotation_prefix)
-            .unwrap_or_else(|mistakes| {
+        let (annotations, warnings) =
+            Annotations::read(written, &settings.annotation_prefix).unwrap_or_else(|mistakes| {
                 problems.extend(mistakes.iter().map(Mistake::to_string));
                 Default::default()
             });
@@ -57,29 +68,30 @@ impl Plan {
                 NativeSidecar::Always => true,
                 NativeSidecar::Never => false,
             });
-        let app_port = application_port(&annotations, spec, settings);
-        let sidecar = sidecar(&annotations, app_port, settings);
-        problems.extend(name_collisions(spec));
-        problems.extend(port_collisions(spec, &sidecar, settings));
-        if spec.host_network == Some(true) {
-            problems.push(
-                "hostNetwork is true, so the sidecar would take the node's traffic; remove hostNetwork or the label"
-                    .to_owned(),
-            );
-        }
-        let mesh = containers(spec).find(|container| MESH_CONTAINERS.contains(&container.name.as_str()));
-        if let (Some(mesh), true) = (mesh, redirect) {
-            problems.push(format!(
-                "container {:?} redirects the pod's traffic already; load the filter into the mesh instead, or set \
-                 annotation {}/sidecar-injection-iptables-enable to false",
-                mesh.name, settings.annotation_prefix
-            ));
-        }
+        let containers = &settings.sidecar.containers;
+        let proxy_resources = own_or(&annotations.proxy_resources, &containers.proxy.resources);
+        let init_containers = &settings.sidecar.init_containers;
+        let iptables_resources = own_or(&annotations.iptables_resources, &init_containers.iptables.resources);
+        let threads = annotations
+            .concurrency
+            .unwrap_or(settings.nginx.worker_processes)
+            .threads(proxy_resources.limits.get("cpu"));
+        let sidecar = sidecar(&annotations, spec, settings, &proxy_resources, threads, &mut problems);
+        problems.extend(conflicts::names(spec, &annotations));
+        problems.extend(conflicts::mounts(&annotations, settings));
+        problems.extend(ports::collisions(spec, &sidecar, settings));
+        problems.extend(conflicts::network(meta, spec, redirect, settings));
         if problems.is_empty() {
             Ok(Plan {
                 sidecar,
                 redirect,
                 native,
+                image: annotations.image.unwrap_or_else(|| settings.sidecar.image.reference()),
+                threads,
+                proxy_resources,
+                iptables_resources,
+                extra_volumes: annotations.extra_volumes,
+                extra_volume_mounts: annotations.extra_volume_mounts,
                 warnings,
             })
         } else {
@@ -88,113 +100,89 @@ impl Plan {
     }
 }
 
+/// Any amount of an annotation replaces all settings of a container, as in the Wallarm Sidecar.
+fn own_or(annotated: &Resources, set: &Resources) -> Resources {
+    if *annotated == Resources::default() {
+        set
+    } else {
+        annotated
+    }
+    .clone()
+}
+
 /// Precedence of what was written: annotation, then settings.
-fn sidecar(annotations: &Annotations, app_port: NonZeroU16, settings: &Settings) -> Sidecar {
-    let paths = &settings.sidecar.paths;
+fn sidecar(
+    annotations: &Annotations,
+    spec: &PodSpec,
+    settings: &Settings,
+    resources: &Resources,
+    threads: u32,
+    problems: &mut Vec<String>,
+) -> Sidecar {
+    let (nginx, paths) = (&settings.nginx, &settings.sidecar.paths);
+    let address = annotations.application_address.unwrap_or(Ipv4Addr::LOCALHOST.into());
+    let (first, more) = ports::pairs(annotations, spec, settings).unwrap_or_else(|problem| {
+        problems.push(problem);
+        (
+            ports::Pair {
+                application: nginx.application_port.get(),
+                listen: nginx.listen_port.get(),
+            },
+            Vec::new(),
+        )
+    });
+    let ingress = |pair: ports::Pair| Ingress {
+        port: pair.listen,
+        app: SocketAddr::new(address, pair.application),
+    };
+    let connections = annotations.worker_connections.unwrap_or(nginx.worker_connections);
+    let or = |annotated: &Option<String>, set: &String| annotated.as_ref().unwrap_or(set).clone();
     Sidecar {
-        listen_address: settings.sidecar.listen_address,
+        listen_address: annotations.listen_address.unwrap_or(settings.sidecar.listen_address),
         ports: Ports {
-            ingress: annotations.listen_port.unwrap_or(settings.nginx.listen_port).get(),
-            status: settings.nginx.status_port.get(),
-            metrics: settings.nginx.wallarm_metrics_port.get(),
+            ingress: first.listen,
+            status: annotations.status_port.unwrap_or(nginx.status_port).get(),
+            metrics: annotations.metrics_port.unwrap_or(nginx.wallarm_metrics_port).get(),
         },
-        app: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), app_port.get()),
+        app: SocketAddr::new(address, first.application),
+        more_ingresses: more.into_iter().map(ingress).collect(),
         postanalytics: Postanalytics {
             host: settings.postanalytics.host.clone(),
             port: settings.postanalytics.port.get(),
         },
-        trusted_proxies: settings.nginx.set_real_ip_from.clone(),
+        trusted_proxies: nginx.set_real_ip_from.clone(),
         paths: Paths {
             config_dir: paths.config_dir.clone(),
             run_dir: paths.run_dir.clone(),
             module: paths.module.clone(),
         },
-        shed_near_memory_limit: settings
-            .sidecar
-            .containers
-            .proxy
-            .resources
-            .limits
-            .contains_key("memory"),
-        filter: FilterConfig {
-            mode: annotations.mode.unwrap_or(settings.wallarm.mode),
-            application: annotations.application.unwrap_or_default(),
-            ..FilterConfig::default()
-        },
+        max_connections: connections.get().saturating_mul(threads),
+        shed_near_memory_limit: resources.limits.contains_key("memory"),
+        health_path: or(&annotations.health_path, &nginx.health_path),
+        statistics_path: or(&annotations.status_path, &nginx.status_path),
+        metrics_path: or(&annotations.metrics_path, &nginx.wallarm_metrics_path),
+        filter: filter(annotations.filtering, settings),
+        compressions: annotations.compressions.clone(),
+        http: annotations.http.clone(),
+        virtual_host: annotations.virtual_host.clone(),
+        route: annotations.route.clone(),
         ..Sidecar::default()
     }
 }
 
-/// The port to protect: annotation, first TCP port named `http`, first TCP port at all, settings.
-fn application_port(annotations: &Annotations, spec: &PodSpec, settings: &Settings) -> NonZeroU16 {
-    let declared = || spec.containers.iter().flat_map(tcp_ports);
-    let number = |port: &ContainerPort| NonZeroU16::new(u16::try_from(port.container_port).ok()?);
-    let named_http = declared().find(|port| port.name.as_deref() == Some("http"));
-    annotations
-        .application_port
-        .or_else(|| number(named_http?))
-        .or_else(|| number(declared().next()?))
-        .unwrap_or(settings.nginx.application_port)
-}
-
-/// Names that the sidecar needs and the pod has.
-fn name_collisions(spec: &PodSpec) -> Vec<String> {
-    let containers = containers(spec).map(|container| ("container", &container.name));
-    let volumes = spec.volumes.iter().flatten().map(|volume| ("volume", &volume.name));
-    let is_ours = |(_, name): &(&str, &String)| names::is_ours(name);
-    let problem = |(kind, name)| format!("{kind} {name:?} exists already and the sidecar needs the name; rename it");
-    containers.chain(volumes).filter(is_ours).map(problem).collect()
-}
-
-/// Ports that the sidecar needs and the application has.
-fn port_collisions(spec: &PodSpec, sidecar: &Sidecar, settings: &Settings) -> Vec<String> {
-    let Ports {
-        ingress,
-        status,
-        metrics,
-    } = sidecar.ports;
-    let prefix = &settings.annotation_prefix;
-    let mut problems = Vec::new();
-    if ingress == status || ingress == metrics {
-        problems.push(format!(
-            "port {ingress} is the sidecar's status or metrics port too; set annotation {prefix}/proxy-listen-port to \
-             another one"
-        ));
+/// The filter's configuration, with the settings where nothing else is said.
+fn filter(filtering: Filtering, settings: &Settings) -> FilterConfig {
+    let Filtering {
+        mode,
+        application,
+        disabled_parsers,
+        enable_libdetection,
+    } = filtering;
+    FilterConfig {
+        mode: mode.unwrap_or(settings.wallarm.mode),
+        application: application.unwrap_or_default(),
+        disabled_parsers: disabled_parsers.unwrap_or_default(),
+        enable_libdetection: enable_libdetection.unwrap_or(settings.wallarm.enable_lib_detection.0),
+        ..FilterConfig::default()
     }
-    for (port, remedy) in [
-        (
-            ingress,
-            format!("set annotation {prefix}/proxy-listen-port to a free port"),
-        ),
-        (status, "the operator can move it by nginx.statusPort".to_owned()),
-        (
-            metrics,
-            "the operator can move it by nginx.wallarmMetricsPort".to_owned(),
-        ),
-    ] {
-        let owner = containers(spec).find(|container| {
-            let mut ports = tcp_ports(container);
-            ports.any(|declared| declared.container_port == i32::from(port))
-        });
-        if let Some(owner) = owner {
-            problems.push(format!(
-                "container {:?} listens on port {port}, which the sidecar needs; {remedy}",
-                owner.name
-            ));
-        } else if sidecar.app.port() == port {
-            problems.push(format!("application port {port} is a port of the sidecar; {remedy}"));
-        }
-    }
-    problems
-}
-
-/// All containers, those of the init phase included.
-fn containers(spec: &PodSpec) -> impl Iterator<Item = &Container> {
-    spec.containers.iter().chain(spec.init_containers.iter().flatten())
-}
-
-/// Declared ports that speak TCP, which is also what an unset protocol means.
-fn tcp_ports(container: &Container) -> impl Iterator<Item = &ContainerPort> {
-    let is_tcp = |port: &&ContainerPort| port.protocol.as_deref().is_none_or(|protocol| protocol == "TCP");
-    container.ports.iter().flatten().filter(is_tcp)
 }

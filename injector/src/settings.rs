@@ -1,5 +1,7 @@
 //! What the operator set: the `config` tree of the chart's values, key for key.
 
+mod concurrency;
+
 mod quantity;
 
 mod read;
@@ -7,7 +9,7 @@ mod read;
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv6Addr},
-    num::NonZeroU16,
+    num::{NonZeroU16, NonZeroU32},
 };
 
 use envoy::Cidr;
@@ -15,6 +17,7 @@ use serde::Deserialize;
 use waf_policy::Mode;
 
 pub use self::{
+    concurrency::Concurrency,
     quantity::Quantity,
     read::{InvalidSettings, Mistake},
 };
@@ -62,6 +65,11 @@ pub enum NativeSidecar {
     Never,
 }
 
+/// `on` and `off`, or a truth value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Written")]
+pub struct Switch(pub bool);
+
 /// A truth value or a word. YAML 1.1, which Helm reads, takes `on` and `off` for truth values.
 #[derive(Deserialize)]
 #[serde(untagged)]
@@ -80,8 +88,18 @@ pub struct Nginx {
     pub listen_port: NonZeroU16,
     /// Port of the probes.
     pub status_port: NonZeroU16,
+    /// Path of Envoy's statistics on that port.
+    pub status_path: String,
+    /// One more path of the probes, besides `/healthz` and `/health`.
+    pub health_path: String,
     /// Port of the Prometheus metrics.
     pub wallarm_metrics_port: NonZeroU16,
+    /// Path of the Prometheus metrics.
+    pub wallarm_metrics_path: String,
+    /// Worker threads of Envoy.
+    pub worker_processes: Concurrency,
+    /// Client connections per worker thread; more are closed at once.
+    pub worker_connections: NonZeroU32,
     /// Proxies whose `X-Forwarded-For` is believed. Empty: none.
     pub set_real_ip_from: Vec<Cidr>,
 }
@@ -193,6 +211,8 @@ pub struct Paths {
 pub struct Wallarm {
     /// Filtration mode of pods without an annotation.
     pub mode: Mode,
+    /// Whether SQL injection needs a second opinion.
+    pub enable_lib_detection: Switch,
 }
 
 // === impl Settings ===
@@ -225,7 +245,12 @@ impl Default for Nginx {
             application_port: port(80),
             listen_port: port(26001),
             status_port: port(10246),
+            status_path: envoy::STATISTICS_PATH.to_owned(),
+            health_path: envoy::HEALTH_PATHS[1].to_owned(),
             wallarm_metrics_port: port(18080),
+            wallarm_metrics_path: envoy::METRICS_PATH.to_owned(),
+            worker_processes: Concurrency::Auto,
+            worker_connections: NonZeroU32::MIN.saturating_add(4095),
             set_real_ip_from: Cidr::private_networks(),
         }
     }
@@ -310,7 +335,10 @@ impl Default for Paths {
 
 impl Default for Wallarm {
     fn default() -> Self {
-        Wallarm { mode: Mode::Monitoring }
+        Wallarm {
+            mode: Mode::Monitoring,
+            enable_lib_detection: Switch(true),
+        }
     }
 }
 
@@ -338,6 +366,21 @@ impl TryFrom<Written> for NativeSidecar {
             Written::Flag(false) => Ok(NativeSidecar::Never),
             Written::Word(word) if word == "auto" => Ok(NativeSidecar::Auto),
             Written::Word(word) => Err(format!("{word:?} is not one of auto, true, false")),
+        }
+    }
+}
+
+// === impl Switch ===
+
+impl TryFrom<Written> for Switch {
+    type Error = String;
+
+    fn try_from(written: Written) -> Result<Self, String> {
+        match written {
+            Written::Flag(on) => Ok(Switch(on)),
+            Written::Word(word) if word == "on" => Ok(Switch(true)),
+            Written::Word(word) if word == "off" => Ok(Switch(false)),
+            Written::Word(word) => Err(format!("{word:?} is not one of on, off")),
         }
     }
 }

@@ -1,8 +1,10 @@
 //! The containers and volumes that injection adds.
 
+mod redirect;
+
 use std::{collections::BTreeMap, fmt};
 
-use envoy::{BOOTSTRAP_FILE, FILTER_FILE, HEALTH_PATHS};
+use envoy::{BOOTSTRAP_FILE, HEALTH_PATHS, Ingress, Sidecar};
 use k8s_openapi::{
     api::core::v1::{
         Capabilities, Container, ContainerPort, DownwardAPIVolumeFile, DownwardAPIVolumeSource, EmptyDirVolumeSource,
@@ -15,27 +17,13 @@ use serde_json::Value;
 
 use crate::{
     annotations::written,
-    names::{CONFIG_VOLUME, IPTABLES, PROXY, RUN_VOLUME},
+    names::{CONFIG_VOLUME, PROXY, RUN_VOLUME},
     plan::Plan,
     settings::{self, Settings},
 };
 
 /// User and group of Envoy, the same in the image.
 const UID: i64 = 65532;
-
-/// Redirects new connections to the application's port, for both families, to the sidecar. Only what arrives from
-/// outside the pod passes this chain; connections over loopback, such as the sidecar's own, do not. Running it twice
-/// changes nothing.
-const REDIRECT: &str = r#"set -eu
-redirect() {
-  "$1" -w -t nat -C PREROUTING -p tcp --dport "$APP_PORT" -j REDIRECT --to-ports "$PROXY_PORT" 2>/dev/null ||
-    "$1" -w -t nat -A PREROUTING -p tcp --dport "$APP_PORT" -j REDIRECT --to-ports "$PROXY_PORT"
-}
-redirect iptables
-if [ -e /proc/net/if_inet6 ]; then
-  redirect ip6tables
-fi
-"#;
 
 /// What is added to a pod, as JSON.
 #[derive(Clone, Debug)]
@@ -52,8 +40,51 @@ impl fmt::Display for Parts {
     }
 }
 
-pub(crate) fn parts(plan: &Plan, settings: &Settings) -> Result<Parts, serde_json::Error> {
-    let redirect = plan.redirect.then(|| redirect_container(plan, settings));
+/// A file that the sidecar reads, which is an annotation of its pod.
+#[derive(Clone, Debug)]
+pub(crate) struct Document {
+    /// Name below the configuration folder.
+    pub(crate) file: String,
+    /// Name of the annotation, without the prefix.
+    pub(crate) annotation: String,
+    pub(crate) text: String,
+    /// Whether Envoy takes a new text while it runs.
+    pub(crate) live: bool,
+}
+
+/// Every document of a sidecar.
+pub(crate) fn documents(sidecar: &Sidecar) -> Vec<Document> {
+    let bootstrap = Document {
+        file: BOOTSTRAP_FILE.to_owned(),
+        annotation: written::BOOTSTRAP.to_owned(),
+        text: envoy::bootstrap(sidecar).to_json(),
+        live: false,
+    };
+    let numbered = |stem: &str, idx: usize| format!("{stem}-{idx}");
+    let filters = envoy::filter_configs(sidecar).into_iter().enumerate();
+    let filters = filters.map(|(idx, filter)| Document {
+        text: filter.to_json(),
+        file: filter.file,
+        annotation: match idx {
+            0 => written::FILTER_CONFIG.to_owned(),
+            _ => numbered(written::FILTER_CONFIG, idx),
+        },
+        live: true,
+    });
+    let certificates = envoy::tls_resources(sidecar).into_iter().enumerate();
+    let certificates = certificates.map(|(idx, certificate)| Document {
+        text: certificate.to_json(),
+        file: certificate.file,
+        annotation: numbered(written::TLS, idx),
+        live: false,
+    });
+    std::iter::once(bootstrap).chain(filters).chain(certificates).collect()
+}
+
+pub(crate) fn parts(plan: &Plan, documents: &[Document], settings: &Settings) -> Result<Parts, serde_json::Error> {
+    let mut volumes = to_json([config_volume(documents, settings), run_volume()])?;
+    volumes.extend(plan.extra_volumes.iter().cloned());
+    let redirect = plan.redirect.then(|| redirect::container_of(plan, settings));
     let proxy = proxy_container(plan, settings);
     let (init, running) = if plan.native {
         (Some(proxy), None)
@@ -63,7 +94,7 @@ pub(crate) fn parts(plan: &Plan, settings: &Settings) -> Result<Parts, serde_jso
     Ok(Parts {
         init_containers: to_json(redirect.into_iter().chain(init))?,
         containers: to_json(running)?,
-        volumes: to_json([config_volume(settings), run_volume()])?,
+        volumes,
     })
 }
 
@@ -80,7 +111,7 @@ fn proxy_container(plan: &Plan, settings: &Settings) -> Container {
         "--service-node",
         "$(POD_NAME).$(POD_NAMESPACE)",
         "--concurrency",
-        "2",
+        &plan.threads.to_string(),
         "--drain-time-s",
         "5",
         "--parent-shutdown-time-s",
@@ -89,13 +120,11 @@ fn proxy_container(plan: &Plan, settings: &Settings) -> Container {
         "--log-level",
         "warn",
     ];
-    let ports = plan.sidecar.ports;
-    let mount = |name: &str, path: &str, read_only| VolumeMount {
-        name: name.to_owned(),
-        mount_path: path.to_owned(),
-        read_only,
-        ..VolumeMount::default()
-    };
+    let mut volume_mounts = vec![
+        mount(CONFIG_VOLUME, &paths.config_dir, Some(true)),
+        mount(RUN_VOLUME, &paths.run_dir, None),
+    ];
+    volume_mounts.extend(plan.extra_volume_mounts.iter().cloned());
     Container {
         name: PROXY.to_owned(),
         // What makes an init container a native sidecar.
@@ -106,11 +135,7 @@ fn proxy_container(plan: &Plan, settings: &Settings) -> Container {
             field_env("POD_NAME", "metadata.name"),
             field_env("POD_NAMESPACE", "metadata.namespace"),
         ]),
-        ports: Some(vec![
-            tcp_port("proxy", ports.ingress),
-            tcp_port("status", ports.status),
-            tcp_port("metrics", ports.metrics),
-        ]),
+        ports: Some(ports(&plan.sidecar)),
         // Compiling the module takes seconds of CPU time, more under load; the application waits for it.
         startup_probe: Some(health_probe(1, 120)),
         // No liveness probe: Envoy reloads a failed filter by itself, and a restart would cut connections.
@@ -121,44 +146,21 @@ fn proxy_container(plan: &Plan, settings: &Settings) -> Container {
             run_as_non_root: Some(true),
             ..hardened(None)
         }),
-        volume_mounts: Some(vec![
-            mount(CONFIG_VOLUME, &paths.config_dir, Some(true)),
-            mount(RUN_VOLUME, &paths.run_dir, None),
-        ]),
-        ..container(&settings.sidecar.containers.proxy, settings)
-    }
-}
-
-/// Redirects the application's port, then ends. The only container with a capability.
-fn redirect_container(plan: &Plan, settings: &Settings) -> Container {
-    Container {
-        name: IPTABLES.to_owned(),
-        command: Some(["/bin/sh", "-c", REDIRECT].map(str::to_owned).into()),
-        env: Some(vec![
-            value_env("APP_PORT", plan.sidecar.app.port()),
-            value_env("PROXY_PORT", plan.sidecar.ports.ingress),
-        ]),
-        security_context: Some(SecurityContext {
-            run_as_user: Some(0),
-            run_as_group: Some(0),
-            run_as_non_root: Some(false),
-            ..hardened(Some(vec!["NET_ADMIN".to_owned(), "NET_RAW".to_owned()]))
-        }),
-        ..container(&settings.sidecar.init_containers.iptables, settings)
+        volume_mounts: Some(volume_mounts),
+        ..container(&plan.image, &plan.proxy_resources, settings)
     }
 }
 
 /// What all injected containers have in common.
-fn container(own: &settings::Container, settings: &Settings) -> Container {
-    let settings::Resources { requests, limits } = &own.resources;
+fn container(image: &str, resources: &settings::Resources, settings: &Settings) -> Container {
+    let settings::Resources { requests, limits } = resources;
     let quantities = |map: &BTreeMap<String, settings::Quantity>| {
         let quantity = |(name, amount): (&String, &settings::Quantity)| (name.clone(), Quantity(amount.0.clone()));
         (!map.is_empty()).then(|| map.iter().map(quantity).collect::<BTreeMap<_, _>>())
     };
-    let image = &settings.sidecar.image;
     Container {
-        image: Some(image.reference()),
-        image_pull_policy: Some(image.pull_policy.as_str().to_owned()),
+        image: Some(image.to_owned()),
+        image_pull_policy: Some(settings.sidecar.image.pull_policy.as_str().to_owned()),
         resources: (!requests.is_empty() || !limits.is_empty()).then(|| ResourceRequirements {
             requests: quantities(requests),
             limits: quantities(limits),
@@ -201,6 +203,28 @@ fn health_probe(period_seconds: i32, failure_threshold: i32) -> Probe {
     }
 }
 
+/// One port per application port, the first of them named `proxy`, and those of probes and metrics.
+fn ports(sidecar: &Sidecar) -> Vec<ContainerPort> {
+    let name = |(idx, ingress): (usize, Ingress)| match idx {
+        0 => tcp_port("proxy", ingress.port),
+        _ => tcp_port(&format!("proxy-{}", ingress.app.port()), ingress.port),
+    };
+    let side = [
+        tcp_port("status", sidecar.ports.status),
+        tcp_port("metrics", sidecar.ports.metrics),
+    ];
+    sidecar.ingresses().enumerate().map(name).chain(side).collect()
+}
+
+fn mount(name: &str, path: &str, read_only: Option<bool>) -> VolumeMount {
+    VolumeMount {
+        name: name.to_owned(),
+        mount_path: path.to_owned(),
+        read_only,
+        ..VolumeMount::default()
+    }
+}
+
 fn tcp_port(name: &str, number: u16) -> ContainerPort {
     ContainerPort {
         name: Some(name.to_owned()),
@@ -236,21 +260,21 @@ fn value_env(name: &str, value: impl ToString) -> EnvVar {
     }
 }
 
-/// Shows two annotations of the pod as files, which follow the annotations while the pod runs.
-fn config_volume(settings: &Settings) -> Volume {
+/// Shows annotations of the pod as files, which follow the annotations while the pod runs.
+fn config_volume(documents: &[Document], settings: &Settings) -> Volume {
     let prefix = &settings.annotation_prefix;
-    let file = |path: &str, annotation: &str| DownwardAPIVolumeFile {
-        path: path.to_owned(),
-        field_ref: Some(field(format!("metadata.annotations['{prefix}/{annotation}']"))),
+    let file = |document: &Document| DownwardAPIVolumeFile {
+        path: document.file.clone(),
+        field_ref: Some(field(format!(
+            "metadata.annotations['{prefix}/{}']",
+            document.annotation
+        ))),
         ..DownwardAPIVolumeFile::default()
     };
     Volume {
         name: CONFIG_VOLUME.to_owned(),
         downward_api: Some(DownwardAPIVolumeSource {
-            items: Some(vec![
-                file(BOOTSTRAP_FILE, written::BOOTSTRAP),
-                file(FILTER_FILE, written::FILTER_CONFIG),
-            ]),
+            items: Some(documents.iter().map(file).collect()),
             ..DownwardAPIVolumeSource::default()
         }),
         ..Volume::default()

@@ -62,7 +62,7 @@ fn labelled_pod_is_patched() {
     check(
         &review(pod(json!({"sidecar.wallarm.io/wallarm-mod": "x"}))),
         expect![[
-            r#"injected {"uid":"0c9a8d74","allowed":true,"status":{},"patchType":"JSONPatch","warnings":["annotation sidecar.wallarm.io/wallarm-mod is unknown and has no effect"],"patch":"…"}"#
+            r#"denied {"uid":"0c9a8d74","allowed":false,"status":{"code":403,"message":"wallarm-sidecar cannot protect this pod: annotation sidecar.wallarm.io/wallarm-mod: there is no such annotation; did you mean wallarm-mode?"}}"#
         ]],
     );
 }
@@ -95,7 +95,7 @@ fn others_pass() {
     update["request"]["operation"] = json!("UPDATE");
     check(
         &update,
-        expect![[r#"not_a_pod {"uid":"0c9a8d74","allowed":true,"status":{}}"#]],
+        expect![[r#"not_labelled {"uid":"0c9a8d74","allowed":true,"status":{}}"#]],
     );
     let mut delete = review(json!(null));
     delete["request"]["operation"] = json!("DELETE");
@@ -144,7 +144,7 @@ fn owners_are_told_what_happened_to_their_pods() {
     };
     assert_eq!(notice(&denied).unwrap().subject, expected);
 
-    let mut warned = review(pod(json!({"sidecar.wallarm.io/wallarm-mod": "block"})));
+    let mut warned = review(pod(json!({"sidecar.wallarm.io/wallarm-parse-websocket": "on"})));
     assert_eq!(notice(&warned).unwrap().reason, "SidecarWarning");
     assert_eq!(notice(&review(pod(json!({})))), None);
 

@@ -30,6 +30,15 @@ pub(super) fn patch(pod: &Value, parts: Parts, annotations: Vec<(String, String)
     Patch(operations)
 }
 
+/// Sets annotations alone.
+pub(super) fn annotations(pod: &Value, annotations: Vec<(String, String)>) -> Patch {
+    let mut operations = Vec::new();
+    if !annotations.is_empty() {
+        add_members(&mut operations, pod, &["metadata", "annotations"], annotations);
+    }
+    Patch(operations)
+}
+
 /// Adds items to a list; when it is absent or empty, the list itself.
 fn add_items(
     operations: &mut Vec<PatchOperation>,

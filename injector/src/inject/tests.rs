@@ -337,13 +337,13 @@ fn every_problem_is_reported_at_once() {
     check_denied(
         &pod,
         expect![[r#"
-        annotation sidecar.wallarm.io/application-port: "web" is not allowed (allowed: a port number from 1 to 65535)
-        annotation sidecar.wallarm.io/wallarm-mode: "blocking" is not allowed (allowed: off, monitoring, safe_blocking, block)
-        container "sidecar-proxy" exists already and the sidecar needs the name; rename it
-        volume "wallarm-run" exists already and the sidecar needs the name; rename it
-        container "sidecar-proxy" listens on port 10246, which the sidecar needs; the operator can move it by nginx.statusPort
-        hostNetwork is true, so the sidecar would take the node's traffic; remove hostNetwork or the label
-        container "istio-proxy" redirects the pod's traffic already; load the filter into the mesh instead, or set annotation sidecar.wallarm.io/sidecar-injection-iptables-enable to false"#]],
+            annotation sidecar.wallarm.io/application-port: "web" is not allowed (allowed: up to 8 different port numbers from 1 to 65535 with commas between them)
+            annotation sidecar.wallarm.io/wallarm-mode: "blocking" is not allowed (allowed: off, monitoring, safe_blocking, block)
+            container "sidecar-proxy" exists already and the sidecar needs the name; rename it
+            volume "wallarm-run" exists already and the sidecar needs the name; rename it
+            container "sidecar-proxy" listens on port 10246, which the sidecar needs; set annotation sidecar.wallarm.io/proxy-status-port to a free port
+            hostNetwork is true, so the sidecar would take the node's traffic; remove hostNetwork or the label
+            container "istio-proxy" belongs to Istio, which redirects the pod's traffic by itself; either set annotation sidecar.wallarm.io/sidecar-injection-iptables-enable to "false" and let the Service's targetPort be proxy, or load the module into Istio's own proxy by a WasmPlugin and remove the label wallarm-sidecar"#]],
     );
 }
 
@@ -364,7 +364,7 @@ fn port_collisions_are_refused() {
     check_denied(
         &annotated("proxy-listen-port", "18080"),
         expect![
-            "port 18080 is the sidecar's status or metrics port too; set annotation sidecar.wallarm.io/proxy-listen-port to another one"
+            "the sidecar needs port 18080 twice; set annotation sidecar.wallarm.io/proxy-metrics-port to a free port"
         ],
     );
     // A UDP port is another port.
@@ -393,6 +393,211 @@ fn changed_configuration_changes_the_fingerprint() {
     assert_ne!(status(labelled()), status(annotated("proxy-listen-port", "26002")));
 }
 
+#[test]
+fn several_ports_are_protected() {
+    let pod = annotated("application-port", "8080,9090");
+    let sidecar = sidecar_of(&pod);
+    let pairs = sidecar.ingresses().map(|ingress| (ingress.port, ingress.app.port()));
+    assert_eq!(pairs.collect::<Vec<_>>(), [(26001, 8080), (26002, 9090)]);
+    let containers = &injected(&pod)["spec"]["initContainers"];
+    assert_eq!(containers[0]["env"][0]["value"], "8080:26001 9090:26002");
+    assert_eq!(
+        containers[1]["ports"][1],
+        json!({"containerPort": 26002, "name": "proxy-9090", "protocol": "TCP"})
+    );
+}
+
+#[test]
+fn meshes_that_come_later_are_refused() {
+    for (key, value) in [("sidecar.istio.io/inject", "true"), ("linkerd.io/inject", "enabled")] {
+        let mut pod = pod_with("/metadata/annotations", json!({key: value}));
+        assert!(inject_default(&pod).is_err(), "{key}");
+        pod["metadata"]["annotations"]["sidecar.wallarm.io/sidecar-injection-iptables-enable"] = json!("false");
+        assert!(inject_default(&pod).is_ok(), "{key}");
+    }
+}
+
+#[test]
+fn a_mesh_that_came_after_us_is_refused() {
+    let mut pod = injected(&labelled());
+    pod["spec"]["initContainers"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({"name": "istio-proxy"}));
+    assert!(inject_default(&pod).is_err());
+}
+
+#[test]
+fn what_another_webhook_adds_is_seen_in_the_second_pass() {
+    let mut pod = injected(&pod_with("/spec/containers", json!([{"name": "app"}])));
+    let http = json!({"name": "late", "ports": [{"name": "http", "containerPort": 8080}]});
+    pod["spec"]["containers"].as_array_mut().unwrap().push(http);
+    let again = injected(&pod);
+    assert_eq!(again["spec"]["initContainers"][0]["env"][0]["value"], "8080:26001");
+    let names = again["spec"]["initContainers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| &item["name"]);
+    assert_eq!(names.collect::<Vec<_>>(), ["sidecar-init-iptables", "sidecar-proxy"]);
+    assert_eq!(
+        inject_default(&again),
+        Ok(Outcome::Untouched(Untouched::AlreadyInjected))
+    );
+}
+
+#[test]
+fn defaults_that_the_api_server_adds_change_nothing() {
+    let mut pod = injected(&labelled());
+    pod["spec"]["initContainers"][1]["terminationMessagePath"] = json!("/dev/termination-log");
+    pod["spec"]["volumes"][0]["downwardAPI"]["defaultMode"] = json!(420);
+    assert_eq!(inject_default(&pod), Ok(Outcome::Untouched(Untouched::AlreadyInjected)));
+}
+
+#[test]
+fn volumes_of_annotations_are_added_once() {
+    let pod = pod_with(
+        "/metadata/annotations",
+        json!({
+            "sidecar.wallarm.io/proxy-extra-volumes": r#"[{"name": "more", "configMap": {"name": "a"}}]"#,
+            "sidecar.wallarm.io/proxy-extra-volume-mounts": r#"[{"name": "more", "mountPath": "/more", "subPath": "b"}]"#,
+        }),
+    );
+    let once = injected(&pod);
+    assert_eq!(once["spec"]["volumes"][2]["configMap"]["name"], "a");
+    let mounts = &once["spec"]["initContainers"][1]["volumeMounts"];
+    assert_eq!(mounts[2], json!({"name": "more", "mountPath": "/more", "subPath": "b"}));
+    assert_eq!(
+        inject_default(&once),
+        Ok(Outcome::Untouched(Untouched::AlreadyInjected))
+    );
+    for (name, path) in [
+        ("wallarm-run", "/a"),
+        ("absent", "/a"),
+        ("more", "/etc"),
+        ("more", "/run/wallarm/x"),
+        ("more", "/a/../etc"),
+    ] {
+        let mut pod = pod.clone();
+        let mount = json!([{"name": name, "mountPath": path}]).to_string();
+        pod["metadata"]["annotations"]["sidecar.wallarm.io/proxy-extra-volume-mounts"] = json!(mount);
+        assert!(inject_default(&pod).is_err(), "{name} {path}");
+    }
+}
+
+fn changed(old: &Value, key: &str, value: Option<&str>) -> Value {
+    let mut new = old.clone();
+    let annotations = new["metadata"]["annotations"].as_object_mut().unwrap();
+    let key = format!("sidecar.wallarm.io/{key}");
+    match value {
+        Some(value) => annotations.insert(key, json!(value)),
+        None => annotations.remove(&key),
+    };
+    new
+}
+
+fn update_default(old: &Value, new: &Value) -> Result<Outcome, Denied> {
+    update(old, new, &Settings::default(), Cluster::default())
+}
+
+fn updated(old: &Value, new: &Value) -> (Value, Vec<String>) {
+    let Ok(Outcome::Injected(Injection { patch, warnings })) = update_default(old, new) else {
+        panic!("not changed");
+    };
+    let mut after = new.clone();
+    json_patch::patch(&mut after, &patch).unwrap();
+    (after, warnings)
+}
+
+fn mode_of(pod: &Value) -> String {
+    let resource = pod["metadata"]["annotations"]["sidecar.wallarm.io/filter-config"]
+        .as_str()
+        .unwrap();
+    let resource: Value = serde_json::from_str(resource).unwrap();
+    let config = &resource["resources"][0]["typed_config"]["config"]["configuration"]["value"];
+    let config: Value = serde_json::from_str(config.as_str().unwrap()).unwrap();
+    config["mode"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_running_pod_follows_its_annotations() {
+    let old = injected(&labelled());
+    let new = changed(&old, "wallarm-mode", Some("block"));
+    let (after, warnings) = updated(&old, &new);
+    assert_eq!(
+        (mode_of(&old), mode_of(&after)),
+        ("monitoring".to_owned(), "block".to_owned())
+    );
+    assert!(warnings.is_empty(), "{warnings:?}");
+    assert_eq!(after["spec"], old["spec"], "nothing else of a running pod can change");
+    assert_eq!(
+        update_default(&after, &after),
+        Ok(Outcome::Untouched(Untouched::AlreadyInjected))
+    );
+
+    let (back, _) = updated(&after, &changed(&after, "wallarm-mode", None));
+    assert_eq!(back, old);
+}
+
+#[test]
+fn what_waits_for_a_new_pod_is_said() {
+    let old = injected(&labelled());
+    let new = changed(
+        &changed(&old, "wallarm-mode", Some("off")),
+        "proxy-listen-port",
+        Some("26005"),
+    );
+    let (after, warnings) = updated(&old, &new);
+    assert_eq!(mode_of(&after), "off");
+    assert_eq!(
+        warnings,
+        ["a part of the annotations takes effect only when the pod is created again"]
+    );
+    let bootstrap = "sidecar.wallarm.io/bootstrap";
+    assert_eq!(
+        after["metadata"]["annotations"][bootstrap],
+        old["metadata"]["annotations"][bootstrap]
+    );
+}
+
+#[test]
+fn what_injection_wrote_is_put_back() {
+    let old = injected(&labelled());
+    for key in ["filter-config", "bootstrap", "status"] {
+        for value in [None, Some("{}")] {
+            assert_eq!(updated(&old, &changed(&old, key, value)).0, old, "{key}");
+        }
+    }
+}
+
+#[test]
+fn a_change_of_something_else_is_never_denied() {
+    let old = changed(&injected(&labelled()), "wallarm-mode", Some("from an older version"));
+    let mut new = old.clone();
+    new["metadata"]["finalizers"] = json!(["a/b"]);
+    new["metadata"]["labels"] = json!({});
+    assert_eq!(
+        update_default(&old, &new),
+        Ok(Outcome::Untouched(Untouched::AlreadyInjected))
+    );
+    // A pod that never had a sidecar does not get one while it runs.
+    let plain = pod_with(
+        "/metadata/annotations",
+        json!({"sidecar.wallarm.io/wallarm-mode": "block"}),
+    );
+    assert_eq!(
+        update_default(&labelled(), &plain),
+        Ok(Outcome::Untouched(Untouched::NotLabelled))
+    );
+}
+
+#[test]
+fn a_wrong_change_is_denied() {
+    let old = injected(&labelled());
+    let denied = update_default(&old, &changed(&old, "wallarm-mode", Some("blok"))).unwrap_err();
+    assert!(denied.reasons[0].contains("wallarm-mode"), "{denied}");
+}
+
 /// Pods with and without every part that injection touches, many of them hostile.
 fn any_pod() -> impl Strategy<Value = Value> {
     let name = prop_oneof![Just("app".to_owned()), Just("sidecar-proxy".to_owned()), "[a-z]{1,5}"];
@@ -416,7 +621,22 @@ fn any_pod() -> impl Strategy<Value = Value> {
         Just("sidecar.wallarm.io/application-port".to_owned()),
         "[a-z~/]{1,6}",
     ];
-    let value = prop_oneof![Just("block".to_owned()), Just("8080".to_owned()), ".{0,8}"];
+    let key = prop_oneof![
+        key,
+        proptest::sample::select(crate::annotations::TABLE)
+            .prop_map(|annotation| format!("sidecar.wallarm.io/{}", annotation.name))
+    ];
+    let value = prop_oneof![
+        Just("block".to_owned()),
+        Just("false".to_owned()),
+        Just("on".to_owned()),
+        Just("200m".to_owned()),
+        Just("8080,9090".to_owned()),
+        Just("/p".to_owned()),
+        Just(r#"[{"name":"x","emptyDir":{}}]"#.to_owned()),
+        Just("8080".to_owned()),
+        ".{0,8}"
+    ];
     let annotations = prop_oneof![
         Just(json!(null)),
         proptest::collection::btree_map(key, value, 0..4).prop_map(|map| json!(map))
@@ -448,6 +668,13 @@ proptest! {
             Ok(Outcome::Injected(injection)) => {
                 let mut once = pod.clone();
                 json_patch::patch(&mut once, &injection.patch).unwrap();
+                // Structurally valid still, and nothing twice.
+                let template: PodTemplateSpec = serde_json::from_value(once.clone()).unwrap();
+                let spec = template.spec.unwrap();
+                let names = spec.containers.iter().chain(spec.init_containers.iter().flatten()).map(|item| &item.name);
+                let n_own = names.filter(|name| names::is_ours(name)).count();
+                let redirects = spec.init_containers.iter().flatten().any(|item| item.name == names::IPTABLES);
+                prop_assert_eq!(n_own, 1 + usize::from(redirects));
                 prop_assert_eq!(inject_default(&once), Ok(Outcome::Untouched(Untouched::AlreadyInjected)));
             }
             Ok(Outcome::Untouched(why)) => prop_assert_eq!(why, Untouched::AlreadyInjected),

@@ -56,6 +56,9 @@ impl Settings {
             listen_port,
             status_port,
             wallarm_metrics_port,
+            ref status_path,
+            ref health_path,
+            ref wallarm_metrics_path,
             ..
         } = self.nginx;
         if status_port == listen_port {
@@ -66,6 +69,17 @@ impl Settings {
                 "nginx.wallarmMetricsPort",
                 format!("{wallarm_metrics_port} is nginx.listenPort or nginx.statusPort too"),
             );
+        }
+        for (key, path) in [
+            ("nginx.statusPath", status_path),
+            ("nginx.healthPath", health_path),
+            ("nginx.wallarmMetricsPath", wallarm_metrics_path),
+        ] {
+            let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte);
+            if !path.starts_with('/') || !path.bytes().all(is_plain) {
+                let reason = format!("{path:?} is not a path of letters, digits and /-._~ that begins with /");
+                invalid(key, reason);
+            }
         }
         if self.annotation_prefix.is_empty() || self.annotation_prefix.contains('/') {
             invalid(

@@ -88,7 +88,7 @@ annotationPrefix: ''
 ",
         concat!(
             r#"settings, key wallarm.mode: mode "blocking" is not one of off, monitoring, safe_blocking, block; "#,
-            "key wallarm.colour: unknown field `colour`, expected `mode`; ",
+            "key wallarm.colour: unknown field `colour`, expected `mode` or `enableLibDetection`; ",
             "key nginx.listenPort: invalid value: integer `0`, expected a nonzero u16; ",
             r#"key nginx.setRealIpFrom[1]: "here" is not an address range such as 10.0.0.0/8 or fd00::/8; "#,
             r#"key nginx.setRealIpFrom[3]: "10.0.0.0/99" is not an address range such as 10.0.0.0/8 or fd00::/8; "#,

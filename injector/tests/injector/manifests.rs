@@ -72,6 +72,8 @@ fn without_documents(rendered: &str) -> (String, [String; 2]) {
 fn example_is_rendered_as_committed() {
     let default = envoy::Sidecar {
         shed_near_memory_limit: true,
+        // 4096 for each of two threads.
+        max_connections: 8192,
         ..envoy::Sidecar::default()
     };
     let mut block = default.clone();
@@ -159,7 +161,7 @@ fn denials_name_every_reason() {
         render(&myapp(annotations), &[]),
         1,
         expect![[
-            r#"injector: Deployment default/myapp: wallarm-sidecar cannot protect this pod: annotation sidecar.wallarm.io/application-port: "0" is not allowed (allowed: a port number from 1 to 65535); annotation sidecar.wallarm.io/wallarm-mode: "blocking" is not allowed (allowed: off, monitoring, safe_blocking, block)"#
+            r#"injector: Deployment default/myapp: wallarm-sidecar cannot protect this pod: annotation sidecar.wallarm.io/application-port: "0" is not allowed (allowed: up to 8 different port numbers from 1 to 65535 with commas between them); annotation sidecar.wallarm.io/wallarm-mode: "blocking" is not allowed (allowed: off, monitoring, safe_blocking, block)"#
         ]],
     );
     check_failure(
@@ -179,12 +181,12 @@ fn denials_name_every_reason() {
 #[test]
 fn warnings_do_not_stop_rendering() {
     let output = render(
-        &myapp("      annotations:\n        sidecar.wallarm.io/wallarm-mod: block\n"),
+        &myapp("      annotations:\n        sidecar.wallarm.io/wallarm-parse-websocket: \"on\"\n"),
         &[],
     );
     assert!(output.status.success());
     expect![[r#"
-        warning: Deployment default/myapp: annotation sidecar.wallarm.io/wallarm-mod is unknown and has no effect
+        warning: Deployment default/myapp: annotation sidecar.wallarm.io/wallarm-parse-websocket has no effect yet: messages of WebSocket pass uninspected
     "#]]
     .assert_eq(&String::from_utf8(output.stderr).unwrap());
 }
