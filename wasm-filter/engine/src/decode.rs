@@ -9,6 +9,7 @@ pub(crate) mod charset;
 pub(crate) mod hexadecimal;
 pub(crate) mod htmljs;
 pub(crate) mod percent;
+pub(crate) mod quoted_printable;
 pub(crate) mod unicode;
 pub(crate) mod unpack;
 

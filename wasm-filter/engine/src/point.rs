@@ -76,6 +76,7 @@ elements! {
     Hex, "hex", "The value, read as hexadecimal digits.";
     Gzip, "gzip", "The value, unpacked from gzip, zlib or deflate.";
     Brotli, "brotli", "The value, unpacked from brotli. Wallarm's documentation has no element for it.";
+    QuotedPrintable, "quoted_printable", "The content of a part, decoded from quoted-printable. Our own element.";
     Unicode, "unicode", "The value, with overlong UTF-8 and look-alikes of ASCII characters folded. Our own element.";
     Charset, "charset", "The value, transcoded to UTF-8 from a character set that hides ASCII. Our own element.";
     Jwt, "jwt", "A part of a JSON web token: `jwt_prefix`, `jwt_header` or `jwt_payload`.";
@@ -92,6 +93,7 @@ impl Element {
                 | Element::Hex
                 | Element::Gzip
                 | Element::Brotli
+                | Element::QuotedPrintable
                 | Element::Unicode
                 | Element::Charset
         )

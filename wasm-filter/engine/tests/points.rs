@@ -188,6 +188,7 @@ fn multipart_with_a_file() {
             ["uri"] "/" Uri
             ["header","CONTENT-TYPE"] "multipart/form-data; boundary=xyz" Header
             ["post","multipart","p1"] "1" Body
+            ["post","multipart","p2","header","CONTENT-TYPE"] "text/plain" Header
             ["post","multipart","p2","file","name"] "a.txt" FileName
             ["post","multipart","p2","file"] "content" File
         "#]],
@@ -585,6 +586,20 @@ fn xml() {
             ["post","json_doc","hash","d"] "<!DOCTYPE d SYSTEM 'd.dtd'><d>1</d>" Body
             ["post","json_doc","hash","d","xml","xml_dtd"] "d.dtd" Body
             ["post","json_doc","hash","d","xml","xml_tag","d"] "1" Body
+        "#]],
+    );
+}
+
+#[test]
+fn json_lines() {
+    check(
+        "POST / HTTP/1.1\nContent-Type: application/json\n\n{\"a\": 1}\n{\"a\": \"x\"}",
+        expect![[r#"
+            ["uri"] "/" Uri
+            ["header","CONTENT-TYPE"] "application/json" Header
+            ["post","json_doc","hash","a"] "1" Body
+            ["post","json_doc","hash","a"] "x" Body
+            ["post"] "{\"a\": 1}\n{\"a\": \"x\"}" RawBody
         "#]],
     );
 }

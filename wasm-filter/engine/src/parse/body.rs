@@ -4,7 +4,7 @@ use waf_policy::Parser;
 
 use super::{
     declared::{Declared, Kind},
-    gql, json,
+    gql, json, multipart,
 };
 use crate::{
     Part,
@@ -119,10 +119,13 @@ fn hidden_form(bytes: &[u8], charset: Charset, walk: &mut Walk<'_>) {
 
 /// Judges a body whose bytes are text in a character set that keeps ASCII, or binary.
 fn content(bytes: &[u8], kind: &Kind, walk: &mut Walk<'_>) {
+    let reads_parts = walk.reads(Parser::Multipart);
     let reads_json = walk.reads(Parser::JsonDoc);
     let reads_form = walk.reads(Parser::FormUrlencoded);
     match kind {
-        Kind::Multipart(boundary) if walk.reads(Parser::Multipart) && walk.multipart(bytes, boundary) => {}
+        Kind::Multipart(boundary) if reads_parts && walk.multipart(bytes, boundary.as_bytes(), 0) => {}
+        // The boundary is declared wrongly, twice, or not at all.
+        _ if reads_parts && multipart::shown_boundary(bytes).is_some_and(|shown| walk.multipart(bytes, shown, 0)) => {}
         // A lenient reader of JSON would take `{shop}` for an object.
         _ if walk.reads(Parser::Gql) && gql::may_begin(bytes) && walk.is_gql(bytes) => raw(bytes, Place::RawBody, walk),
         _ if reads_json && json::is_container(bytes) => document(bytes, walk),

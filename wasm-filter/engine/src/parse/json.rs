@@ -37,6 +37,9 @@ pub(crate) struct Scratch {
 
 const OBJECT: u32 = u32::MAX;
 
+/// Precedes each document of a sequence (RFC 7464).
+const RECORD: u8 = 0x1e;
+
 /// How a document ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Outcome {
@@ -51,6 +54,7 @@ pub(crate) struct Outcome {
 /// Whether a value could be a JSON container.
 pub(crate) fn is_container(value: &[u8]) -> bool {
     let value = value.strip_prefix(b"\xef\xbb\xbf").unwrap_or(value).trim_ascii_start();
+    let value = value.strip_prefix(&[RECORD]).unwrap_or(value).trim_ascii_start();
     matches!(value.first(), Some(b'{' | b'['))
 }
 
@@ -129,7 +133,7 @@ impl<'i> Parser<'i, '_> {
     #[inline]
     fn skip_blank(&mut self) {
         // PERF: between most tokens there is nothing to skip.
-        if let Some(b' ' | b'\t' | b'\r' | b'\n' | b'/' | b'#') = self.rest.first() {
+        if let Some(b' ' | b'\t' | b'\r' | b'\n' | b'/' | b'#' | RECORD) = self.rest.first().copied() {
             self.skip_gap();
         }
     }
@@ -143,6 +147,7 @@ impl<'i> Parser<'i, '_> {
                 .count();
             self.advance(n_blank);
             let n_comment = match self.rest {
+                [RECORD, ..] => 1,
                 [b'/', b'/', ..] | [b'#', ..] => memchr::memchr(b'\n', self.rest).unwrap_or(self.rest.len()),
                 [b'/', b'*', tail @ ..] => {
                     memchr::memmem::find(tail, b"*/").map_or(self.rest.len(), |length| length + 4)

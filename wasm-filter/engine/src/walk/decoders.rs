@@ -4,7 +4,7 @@ use waf_policy::Parser;
 
 use super::{Walk, form::Reading};
 use crate::{
-    decode::{base64, hexadecimal, htmljs, percent, unicode},
+    decode::{base64, hexadecimal, htmljs, percent, quoted_printable, unicode},
     detect::{Place, Value},
     point::Element,
     prefilter::{Classes, byte, pair},
@@ -90,6 +90,14 @@ impl Walk<'_> {
         let value = Value { bytes, place };
         self.within(bytes, |walk| {
             walk.decoded(&value, depth, Element::Base64, base64::decode);
+        });
+    }
+
+    /// Judges what quoted-printable text stands for.
+    pub(crate) fn quoted_printable(&mut self, bytes: &[u8], place: Place, depth: usize) {
+        let value = Value { bytes, place };
+        self.within(bytes, |walk| {
+            walk.decoded(&value, depth, Element::QuotedPrintable, quoted_printable::decode);
         });
     }
 

@@ -2,6 +2,7 @@
 
 use super::Walk;
 use crate::{
+    decode::percent::{self, Plus},
     detect::Place,
     parse::pairs::{self, Pair, Pairs},
     point::Element,
@@ -49,6 +50,36 @@ impl Walk<'_> {
         }
         self.scratch.buffers.give(text);
         self.scratch.pairs.give(pairs);
+        if memchr::memchr(b';', bytes).is_some() {
+            self.pairs_behind_semicolons(bytes, element, place, depth);
+        }
+    }
+
+    /// Judges what stands behind semicolons as pairs of their own, as readers do that follow HTML 4.01 appendix B.2.2.
+    /// What stands before them was judged with the rest of its value.
+    fn pairs_behind_semicolons(&mut self, bytes: &[u8], element: Element, place: Place, depth: usize) {
+        let is_ordinary = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'[' | b']');
+        let mut text = self.scratch.buffers.take();
+        let pairs = bytes.split(|b| *b == b'&');
+        for piece in pairs.flat_map(|pair| pair.split(|b| *b == b';').skip(1)) {
+            let equals = memchr::memchr(b'=', piece).unwrap_or(0);
+            let (name, value) = piece.split_at_checked(equals).unwrap_or_default();
+            if name.is_empty() || !name.iter().all(is_ordinary) {
+                continue;
+            }
+            if !self.wants_more() || !self.budget.may_decode(piece.len()) {
+                break;
+            }
+            let raw = value.get(1..).unwrap_or_default();
+            text.clear();
+            let is_encoded = percent::decode(raw, Plus::Space, &mut text);
+            let value = if is_encoded { &text[..] } else { raw };
+            let outer = self.scratch.point.depth();
+            pairs::push_point(&mut self.scratch.point, element, name, 0, false);
+            self.within(raw, |walk| walk.value(value, place, depth));
+            self.scratch.point.truncate(outer);
+        }
+        self.scratch.buffers.give(text);
     }
 
     /// Judges the values of a repeated name joined with commas, as some applications read them (OWASP, "HTTP parameter
