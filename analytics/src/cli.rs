@@ -1,7 +1,6 @@
 //! The command line.
 
 mod client;
-mod parse;
 mod table;
 
 use std::{io::IsTerminal, net::SocketAddr, path::PathBuf, time::Duration};
@@ -12,6 +11,7 @@ use jiff::Timestamp;
 use tracing_subscriber::EnvFilter;
 
 use crate::{
+    quantity,
     server::{self, Options},
     store::{Retention, postgres::Server as Database},
 };
@@ -56,19 +56,19 @@ struct Serve {
     #[arg(long, env = "ANALYTICS_DATABASE_CA", requires = "database", value_name = "FILE")]
     database_ca: Option<PathBuf>,
     /// Largest spool, for example 512MiB: batches taken but not yet in the store. Beyond it, reports are refused
-    #[arg(long, env = "ANALYTICS_MAX_SPOOL", default_value = "1GiB", value_parser = parse::bytes)]
+    #[arg(long, env = "ANALYTICS_MAX_SPOOL", default_value = "1GiB", value_parser = quantity::bytes)]
     max_spool: u64,
     /// Largest store, for example 10GiB. Beyond it, the oldest hits are deleted
-    #[arg(long, env = "ANALYTICS_MAX_STORE", default_value = "10GiB", value_parser = parse::bytes)]
+    #[arg(long, env = "ANALYTICS_MAX_STORE", default_value = "10GiB", value_parser = quantity::bytes)]
     max_store: u64,
     /// Greatest age of hits, for example 30d. Older ones are deleted
-    #[arg(long, env = "ANALYTICS_MAX_AGE", default_value = "30d", value_parser = parse::duration)]
+    #[arg(long, env = "ANALYTICS_MAX_AGE", default_value = "30d", value_parser = quantity::duration)]
     max_age: Duration,
     /// Whether repetitions of hits are only counted in their attack while load is high
     #[arg(long, env = "ANALYTICS_SAMPLING", default_value = "auto")]
     sampling: Sampling,
     /// Longest time to finish requests and empty the spool when stopping
-    #[arg(long, env = "ANALYTICS_DRAIN_TIMEOUT", default_value = "20s", value_parser = parse::duration)]
+    #[arg(long, env = "ANALYTICS_DRAIN_TIMEOUT", default_value = "20s", value_parser = quantity::duration)]
     drain_timeout: Duration,
     /// Form of log lines
     #[arg(long, env = "ANALYTICS_LOG_FORMAT", default_value = "text")]
@@ -112,17 +112,24 @@ enum Output {
 struct List {
     #[command(flatten)]
     server: Server,
+    /// What to look for, for example: type:sqli ip:203.0.113.0/24 since:1h !blocked
+    ///
+    /// Words: type:CODE[,CODE], host:HOST, ip:ADDRESS or ip:NETWORK, since:TIME, until:TIME, blocked. All must hold. A time
+    /// is how long ago (30m, 1h, 7d), a day (2026-11-23) or an instant (2026-11-23T10:00:00Z). In front of type and blocked,
+    /// ! means the opposite.
+    #[arg(value_name = "FILTER")]
+    filter: Vec<String>,
     /// Attack type, for example sqli; may be given several times
     #[arg(long = "type", value_name = "TYPE")]
     types: Vec<String>,
     /// Host, compared without case
     #[arg(long)]
     host: Option<String>,
-    /// Source address
+    /// Source address or network
     #[arg(long)]
     ip: Option<String>,
     /// How far back, for example 30m, 1h or 7d
-    #[arg(long, value_parser = parse::duration)]
+    #[arg(long, value_parser = quantity::duration)]
     since: Option<Duration>,
     /// Most entries to show
     #[arg(long, default_value_t = 50)]

@@ -16,6 +16,8 @@ pub mod id;
 pub mod ingest;
 pub mod journal;
 pub mod metrics;
+pub mod network;
+mod quantity;
 pub mod query;
 pub mod sample;
 pub mod server;

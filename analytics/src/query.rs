@@ -1,9 +1,11 @@
 //! Answers questions about attacks and hits.
 
+mod grammar;
 mod token;
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use tonic::{Request, Response, Status};
 use waf_proto::v1::{self, query_service_server::QueryService};
 
@@ -11,6 +13,7 @@ use crate::{
     hit::{AttackTypeCode, limits},
     id::{AttackId, HitId},
     metrics::Metrics,
+    network::{InvalidNetwork, Network},
     query::token::Token,
     status,
     store::{AttackCursor, Filter, Store},
@@ -45,9 +48,10 @@ impl<S: Store> Query<S> {
             page_size,
             page_token,
         } = request;
-        let filter = filter_from(filter.unwrap_or_default())?;
         let limit = page_size_from(page_size)?;
+        // As asked: what it says about the time until now changes from page to page.
         let scope = format!("attacks {filter:?}");
+        let filter = filter_from(filter.unwrap_or_default(), Timestamp::now())?;
         let after = Token::read(&page_token, &scope)?.map(|Token { time, id }| AttackCursor {
             last: time,
             id: AttackId(id),
@@ -81,7 +85,6 @@ impl<S: Store> Query<S> {
             page_size,
             page_token,
         } = request;
-        let filter = filter_from(filter.unwrap_or_default())?;
         let limit = page_size_from(page_size)?;
         let attack = if attack_id.is_empty() {
             None
@@ -89,6 +92,7 @@ impl<S: Store> Query<S> {
             Some(attack_id_from("attack_id", &attack_id)?)
         };
         let scope = format!("hits {attack:?} {filter:?}");
+        let filter = filter_from(filter.unwrap_or_default(), Timestamp::now())?;
         let after = Token::read(&page_token, &scope)?.map(|Token { time: _, id }| id);
         let page = self.store.hits(filter, attack, after, limit).await;
         let page = page.map_err(|error| status::of_store(&error))?;
@@ -130,27 +134,31 @@ impl<S: Store> QueryService for Query<S> {
     }
 }
 
-fn filter_from(message: v1::Filter) -> Result<Filter, Status> {
+fn filter_from(message: v1::Filter, now: Timestamp) -> Result<Filter, Status> {
     let v1::Filter {
         attack_types,
         host,
         remote_addr,
         since,
         until,
+        not_attack_types,
+        blocked,
+        text,
     } = message;
-    if attack_types.len() > MAX_TYPES {
-        let found = format!("{} of them", attack_types.len());
-        return Err(status::invalid("filter.attack_types", &found, "must hold at most 64"));
-    }
-    let code = |text: &String| {
-        AttackTypeCode::new(text).map_err(|_| {
+    let codes = |field: &str, texts: &[String]| {
+        if texts.len() > MAX_TYPES {
+            let found = format!("{} of them", texts.len());
+            return Err(status::invalid(field, &found, "must hold at most 64"));
+        }
+        let code = |text: &String| {
             let allowed = "must be codes such as sqli: 1 to 64 characters of a-z, 0-9 and _";
-            status::invalid("filter.attack_types", text, allowed)
-        })
+            AttackTypeCode::new(text).map_err(|_| status::invalid(field, text, allowed))
+        };
+        texts.iter().map(code).collect::<Result<Vec<_>, _>>()
     };
-    let address = |text: &str| {
-        text.parse()
-            .map_err(|_| status::invalid("filter.remote_addr", text, "must be an IPv4 or IPv6 address"))
+    let network = |text: &str| {
+        let network: Result<Network, InvalidNetwork> = text.parse();
+        network.map_err(|error| status::invalid("filter.remote_addr", text, &error.to_string()))
     };
     let time = |field: &str, time: Option<prost_types::Timestamp>| match time {
         None => Ok(None),
@@ -166,16 +174,21 @@ fn filter_from(message: v1::Filter) -> Result<Filter, Status> {
         let found = format!("{} bytes", host.len());
         return Err(status::invalid("filter.host", &found, "must have at most 300 bytes"));
     }
-    Ok(Filter {
-        attack_types: attack_types.iter().map(code).collect::<Result<_, _>>()?,
+    let mut filter = Filter {
+        attack_types: codes("filter.attack_types", &attack_types)?,
+        not_attack_types: codes("filter.not_attack_types", &not_attack_types)?,
         host: Some(host.to_ascii_lowercase().into_bytes()).filter(|host| !host.is_empty()),
-        remote_addr: Some(remote_addr.as_str())
+        source: Some(remote_addr.as_str())
             .filter(|text| !text.is_empty())
-            .map(address)
+            .map(network)
             .transpose()?,
+        blocked,
         since: time("filter.since", since)?,
         until: time("filter.until", until)?,
-    })
+    };
+    grammar::add(&mut filter, &text, now)
+        .map_err(|mistake| status::invalid("filter.text", &mistake.word, mistake.problem))?;
+    Ok(filter)
 }
 
 fn page_size_from(number: u32) -> Result<usize, Status> {

@@ -9,7 +9,7 @@ mod page;
 pub mod postgres;
 pub mod sqlite;
 
-use std::{future::Future, net::IpAddr, sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
@@ -18,6 +18,7 @@ use crate::{
     attack::Attack,
     hit::{AttackTypeCode, StoredHit},
     id::{AttackId, HitId, JournalId, Position, Slot},
+    network::Network,
 };
 
 /// Bytes of entries after which a page ends early, so that hostile entries of the greatest size still make pages that fit
@@ -62,10 +63,14 @@ pub enum Applied {
 pub struct Filter {
     /// Attack types; any of them.
     pub attack_types: Vec<AttackTypeCode>,
+    /// Attack types; none of them.
+    pub not_attack_types: Vec<AttackTypeCode>,
     /// Host, lower-case.
     pub host: Option<Vec<u8>>,
-    /// Source address. For attacks: one of those that are kept, see [`crate::attack::Sources`].
-    pub remote_addr: Option<IpAddr>,
+    /// Where the source address lies. For attacks: one of those that are kept, see [`crate::attack::Sources`].
+    pub source: Option<Network>,
+    /// Whether the hit was blocked. For attacks: whether one of its hits was.
+    pub blocked: Option<bool>,
     /// Not before. For attacks: the last hit.
     pub since: Option<Timestamp>,
     /// Before. For attacks: the first hit.

@@ -193,6 +193,8 @@ fn filter(list: &List, now: Timestamp) -> v1::Filter {
         remote_addr: list.ip.clone().unwrap_or_default(),
         since: list.since(now).map(wire::time_to),
         until: None,
+        text: list.filter.join(" "),
+        ..v1::Filter::default()
     }
 }
 

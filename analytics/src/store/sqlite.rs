@@ -206,7 +206,7 @@ mod tests {
             .await
             .unwrap();
         let filter = Filter {
-            remote_addr: Some([127, 0, 0, 1].into()),
+            source: Some(std::net::IpAddr::from([127, 0, 0, 1]).into()),
             ..Filter::default()
         };
         let error = store.hits(filter, None, None, 10).await.unwrap_err();

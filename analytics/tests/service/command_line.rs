@@ -149,9 +149,38 @@ async fn tables() {
     );
     check(
         &service,
-        &["attacks", "--ip", "10.0.0.0/8"],
+        &["attacks", "--ip", "10.0.0.0/40"],
         expect![[r#"
-        [1] error: filter.remote_addr: must be an IPv4 or IPv6 address, found 10.0.0.0/8
+        [1] error: filter.remote_addr: must be an address or a network such as 203.0.113.0/24 or 2001:db8::/32, found 10.0.0.0/40
+    "#]],
+    );
+    check(
+        &service,
+        &[
+            "hits",
+            "type:sqli,xss",
+            "ip:203.0.113.0/24 !type:xss",
+            "since:1h",
+            "!blocked",
+        ],
+        expect![[r#"
+            TIME    TYPE  ACTION     SOURCE       METHOD  ADDRESS             POINT         PAYLOAD       REQUEST ID
+            3m ago  sqli  monitored  203.0.113.7  GET     shop.example/items  ["get","id"]  1' OR '1'='1  r-1
+        "#]],
+    );
+    check(
+        &service,
+        &["attacks", "blocked"],
+        expect![[r#"
+        LAST    TYPE  STATUS             HITS  SOURCES  ADDRESS             POINT         PAYLOAD       ID
+        2m ago  sqli  partially blocked     2        2  shop.example/items  ["get","id"]  1' OR '1'='1  ID
+    "#]],
+    );
+    check(
+        &service,
+        &["attacks", "colour:red"],
+        expect![[r#"
+        [1] error: filter.text: must be one of type:, host:, ip:, since:, until: and blocked, found colour:red
     "#]],
     );
     check(

@@ -266,10 +266,16 @@ async fn queries_that_cannot_be_answered_say_why() {
         "filter.attack_types: must hold at most 64, found 1000",
     );
     let request = with(v1::Filter {
-        remote_addr: "10.0.0.0/8".to_owned(),
+        remote_addr: "10.0.0.0/40".to_owned(),
         ..Default::default()
     });
-    let expected = "filter.remote_addr: must be an IPv4 or IPv6 address, found 10.0.0.0/8";
+    let expected = "filter.remote_addr: must be an address or a network such as 203.0.113.0/24";
+    check(queries.list_attacks(request).await, invalid, expected);
+    let request = with(v1::Filter {
+        text: "type:sqli \u{1b}[2J:x".to_owned(),
+        ..Default::default()
+    });
+    let expected = "filter.text: must be one of type:, host:, ip:, since:, until: and blocked, found \\u{1b}[2J:x";
     check(queries.list_attacks(request).await, invalid, expected);
     let request = with(v1::Filter {
         since: Some(prost_types::Timestamp {

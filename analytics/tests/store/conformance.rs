@@ -58,18 +58,32 @@ fn filter() -> impl Strategy<Value = Filter> {
         let hours = 0i64..11;
         prop::option::of(hours.prop_map(|hours| world::start() + SignedDuration::from_hours(hours)))
     };
-    let types = prop::collection::vec(prop::sample::select(&world::TYPES[..]), 0..3);
+    let types = |max| prop::collection::vec(prop::sample::select(&world::TYPES[..]), 0..max);
     let hosts = prop::option::of(prop::sample::select(&["a", "b", "none"][..]));
-    (types, hosts, prop::option::of(0u8..7), time(), time()).prop_map(|(types, host, source, since, until)| Filter {
-        attack_types: types
+    let network = (0u8..7, 0u32..5).prop_map(|(number, wider)| {
+        let address = world::address(number);
+        let bits = if address.is_ipv4() { 32 } else { 128 };
+        format!("{address}/{}", bits - wider).parse().unwrap()
+    });
+    let blocked = prop::option::of(any::<bool>());
+    let codes = |types: Vec<&str>| {
+        types
             .into_iter()
             .map(|code| AttackTypeCode::new(code).unwrap())
-            .collect(),
-        host: host.map(|host| host.as_bytes().to_vec()),
-        remote_addr: source.map(world::address),
-        since,
-        until,
-    })
+            .collect()
+    };
+    let source = prop::option::of(network);
+    (types(3), types(2), hosts, source, blocked, time(), time()).prop_map(
+        move |(types, not_types, host, source, blocked, since, until)| Filter {
+            attack_types: codes(types),
+            not_attack_types: codes(not_types),
+            host: host.map(|host| host.as_bytes().to_vec()),
+            source,
+            blocked,
+            since,
+            until,
+        },
+    )
 }
 
 async fn all_attacks(
@@ -258,7 +272,7 @@ pub(crate) async fn sources_are_bounded_and_the_smallest_stay<S: Site>() {
         (1499, false),
     ] {
         let filter = Filter {
-            remote_addr: Some(IpAddr::from(number.to_be_bytes())),
+            source: Some(IpAddr::from(number.to_be_bytes()).into()),
             ..Filter::default()
         };
         let found = store.attacks(filter.clone(), None, 1).await.unwrap().entries;

@@ -9,7 +9,7 @@ use std::{
 use analytics::{
     aggregate::{AttackDelta, Merge, Span, Wanted},
     attack::{Attack, Sources},
-    hit::StoredHit,
+    hit::{Action, StoredHit},
     id::{AttackId, HitId, JournalId, Position, Slot},
     store::{Applied, AttackCursor, Filter, Paged, Retained, Retention, Revision, Store, StoreError, WriteUnit},
 };
@@ -156,7 +156,12 @@ impl Store for Oracle {
         let state = self.0.lock().unwrap();
         let matches = |(attack, sources): &&(Attack, BTreeSet<IpAddr>)| {
             key_matches(&filter, attack)
-                && filter.remote_addr.is_none_or(|address| sources.contains(&address))
+                && filter
+                    .source
+                    .is_none_or(|network| sources.iter().any(|address| network.contains(*address)))
+                && filter
+                    .blocked
+                    .is_none_or(|blocked| blocked == (attack.blocked_hits > 0))
                 && filter.since.is_none_or(|since| attack.last >= since)
                 && filter.until.is_none_or(|until| attack.first < until)
         };
@@ -196,7 +201,12 @@ impl Store for Oracle {
         let matches = |stored: &&StoredHit| {
             key_matches(&filter, &state.attacks[&stored.attack].0)
                 && attack.is_none_or(|attack| stored.attack == attack)
-                && (filter.remote_addr.is_none() || stored.hit.remote_addr == filter.remote_addr)
+                && filter
+                    .source
+                    .is_none_or(|network| stored.hit.remote_addr.is_some_and(|address| network.contains(address)))
+                && filter
+                    .blocked
+                    .is_none_or(|blocked| blocked == (stored.hit.action == Action::Blocked))
                 && filter.since.is_none_or(|since| stored.hit.time >= since)
                 && filter.until.is_none_or(|until| stored.hit.time < until)
                 && after.is_none_or(|after| stored.id < after)
@@ -227,6 +237,7 @@ impl Store for Oracle {
 fn key_matches(filter: &Filter, attack: &Attack) -> bool {
     let types = &filter.attack_types;
     (types.is_empty() || types.contains(&attack.key.attack_type))
+        && !filter.not_attack_types.contains(&attack.key.attack_type)
         && filter.host.as_ref().is_none_or(|host| *host == attack.key.host)
 }
 

@@ -46,7 +46,7 @@ async fn a_newer_schema_is_refused() {
     let error = PostgresStore::open(&cluster().server(&name)).await.unwrap_err();
     let text = error.to_string();
     assert!(
-        text.contains("newer version (schema 99, this version knows 1)"),
+        text.contains("newer version (schema 99, this version knows 2)"),
         "{text}"
     );
 }

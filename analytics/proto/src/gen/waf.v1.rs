@@ -522,7 +522,7 @@ pub struct Filter {
     /// Host, compared without case.
     #[prost(string, tag = "2")]
     pub host: ::prost::alloc::string::String,
-    /// Source address.
+    /// Source address or network, for example 203.0.113.0/24.
     #[prost(string, tag = "3")]
     pub remote_addr: ::prost::alloc::string::String,
     /// Not before.
@@ -531,6 +531,17 @@ pub struct Filter {
     /// Before.
     #[prost(message, optional, tag = "5")]
     pub until: ::core::option::Option<::prost_types::Timestamp>,
+    /// None of these attack type codes.
+    #[prost(string, repeated, tag = "6")]
+    pub not_attack_types: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Attacks of which a hit was blocked, or hits that were; false: of which none was, or that were not.
+    #[prost(bool, optional, tag = "7")]
+    pub blocked: ::core::option::Option<bool>,
+    /// More of the same as text, at most 1024 bytes: "type:sqli ip:203.0.113.0/24 since:1h !blocked". Words are type:CODE,
+    /// host:HOST, ip:NETWORK, since:TIME, until:TIME and blocked; "!" in front of type and blocked means the opposite.
+    /// A time is how long ago (30m, 1h, 7d), a day in UTC (2026-11-23) or an instant of RFC 3339.
+    #[prost(string, tag = "8")]
+    pub text: ::prost::alloc::string::String,
 }
 /// Hits that belong together: same attack type, point, host and path, none more than an hour after the one before.
 #[derive(Clone, PartialEq, ::prost::Message)]

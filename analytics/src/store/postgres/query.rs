@@ -16,6 +16,7 @@ use crate::{
     attack::{Attack, AttackKey},
     hit::{AttackTypeCode, StoredHit},
     id::{AttackId, HitId, Slot},
+    network::Network,
     store::{AttackCursor, Filter, Paged, StoreError},
 };
 
@@ -48,10 +49,22 @@ impl Conditions {
             let types = self.bind(types);
             self.and(&format!("a.attack_type = ANY({types})"));
         }
+        if !filter.not_attack_types.is_empty() {
+            let types: Vec<String> = filter.not_attack_types.iter().map(ToString::to_string).collect();
+            let types = self.bind(types);
+            self.and(&format!("a.attack_type <> ALL({types})"));
+        }
         if let Some(host) = &filter.host {
             let host = self.bind(host.clone());
             self.and(&format!("a.host = {host}"));
         }
+    }
+
+    /// Holds for addresses of a network.
+    fn and_between(&mut self, before: &str, column: &str, network: Network, after: &str) {
+        let first = self.bind(column::address(network.first()));
+        let last = self.bind(column::address(network.last()));
+        self.and(&format!("{before}{column} BETWEEN {first} AND {last}{after}"));
     }
 
     fn values(&self) -> impl ExactSizeIterator<Item = &(dyn ToSql + Sync)> {
@@ -67,12 +80,16 @@ pub(super) async fn attacks(
 ) -> Result<Paged<Attack, AttackCursor>, StoreError> {
     let mut conditions = Conditions::default();
     conditions.and_attack_key(filter);
-    if let Some(address) = filter.remote_addr {
-        let address = conditions.bind(column::address(address));
-        conditions.and(&format!(
-            "EXISTS (SELECT 1 FROM attack_source s \
-             WHERE s.shard = a.shard AND s.attack = a.id AND s.address = {address})"
-        ));
+    if let Some(network) = filter.source {
+        let before = "EXISTS (SELECT 1 FROM attack_source s WHERE s.shard = a.shard AND s.attack = a.id AND ";
+        conditions.and_between(before, "s.address", network, ")");
+    }
+    if let Some(blocked) = filter.blocked {
+        conditions.and(if blocked {
+            "a.blocked_hits > 0"
+        } else {
+            "a.blocked_hits = 0"
+        });
     }
     if let Some(since) = filter.since {
         let since = conditions.bind(since.as_microsecond());
@@ -132,9 +149,12 @@ pub(super) async fn hits(
         let id = conditions.bind(id.as_row());
         conditions.and(&format!("h.attack = {id}"));
     }
-    if let Some(address) = filter.remote_addr {
-        let address = conditions.bind(column::address(address));
-        conditions.and(&format!("h.remote_addr = {address}"));
+    if let Some(network) = filter.source {
+        conditions.and_between("", "h.remote_addr", network, "");
+    }
+    if let Some(blocked) = filter.blocked {
+        let blocked = conditions.bind(blocked);
+        conditions.and(&format!("h.blocked = {blocked}"));
     }
     if let Some(since) = filter.since {
         let first = conditions.bind(Slot::nearest(since).first_id().as_row());

@@ -8,13 +8,14 @@ use super::ConnectError;
 ///
 /// Times are microseconds since 1970. `shard` is the first byte of the digest of an attack's key: an attack, its sources
 /// and its hits have the same.
-const STEPS: &[&[&str]] = &[&[
-    // How far each journal has been written.
-    "CREATE TABLE journal(id bytea PRIMARY KEY, applied bigint NOT NULL)",
-    // One row: the revision, and the bytes that hits take.
-    "CREATE TABLE state(one smallint PRIMARY KEY, revision bigint NOT NULL, bytes bigint NOT NULL)",
-    "INSERT INTO state VALUES (1, 0, 0)",
-    "CREATE TABLE attack(
+const STEPS: &[&[&str]] = &[
+    &[
+        // How far each journal has been written.
+        "CREATE TABLE journal(id bytea PRIMARY KEY, applied bigint NOT NULL)",
+        // One row: the revision, and the bytes that hits take.
+        "CREATE TABLE state(one smallint PRIMARY KEY, revision bigint NOT NULL, bytes bigint NOT NULL)",
+        "INSERT INTO state VALUES (1, 0, 0)",
+        "CREATE TABLE attack(
         shard smallint NOT NULL,
         id bigint NOT NULL,
         digest bytea NOT NULL,
@@ -32,19 +33,19 @@ const STEPS: &[&[&str]] = &[&[
         payload bytea NOT NULL,
         PRIMARY KEY(shard, id)
     )",
-    "CREATE INDEX attack_id ON attack(id)",
-    "CREATE INDEX attack_digest ON attack(shard, digest, last)",
-    "CREATE INDEX attack_last ON attack(last, id)",
-    "CREATE INDEX attack_type ON attack(attack_type, last, id)",
-    "CREATE INDEX attack_host ON attack(host, last, id)",
-    "CREATE TABLE attack_source(
+        "CREATE INDEX attack_id ON attack(id)",
+        "CREATE INDEX attack_digest ON attack(shard, digest, last)",
+        "CREATE INDEX attack_last ON attack(last, id)",
+        "CREATE INDEX attack_type ON attack(attack_type, last, id)",
+        "CREATE INDEX attack_host ON attack(host, last, id)",
+        "CREATE TABLE attack_source(
         shard smallint NOT NULL,
         attack bigint NOT NULL,
         address bytea NOT NULL,
         PRIMARY KEY(shard, attack, address)
     )",
-    // The id is the time. The content is compressed here, not by the server, whose builds differ in what they can do.
-    "CREATE TABLE hit(
+        // The id is the time. The content is compressed here, not by the server, whose builds differ in what they can do.
+        "CREATE TABLE hit(
         shard smallint NOT NULL,
         id bigint NOT NULL,
         attack bigint NOT NULL,
@@ -52,9 +53,11 @@ const STEPS: &[&[&str]] = &[&[
         content bytea NOT NULL,
         PRIMARY KEY(shard, id)
     )",
-    "CREATE INDEX hit_id ON hit(id)",
-    "CREATE INDEX hit_attack ON hit(attack, id)",
-]];
+        "CREATE INDEX hit_id ON hit(id)",
+        "CREATE INDEX hit_attack ON hit(attack, id)",
+    ],
+    &["ALTER TABLE hit ADD COLUMN blocked boolean NOT NULL DEFAULT false"],
+];
 
 /// Brings the tables to the current version. Several processes may do so at the same time: one does, the others wait.
 pub(super) async fn migrate(client: &mut Client) -> Result<(), ConnectError> {

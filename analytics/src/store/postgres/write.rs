@@ -9,7 +9,7 @@ use super::super::column;
 use crate::{
     aggregate::{AttackDelta, Merge, Span, Wanted},
     attack::{KeyDigest, Sources},
-    hit::StoredHit,
+    hit::{Action, StoredHit},
     id::{AttackId, HitId, JournalId, Position, Slot},
     store::{Applied, Retained, Retention, Revision, StoreError, WriteUnit},
 };
@@ -264,10 +264,12 @@ async fn insert(
         .iter()
         .map(|stored| stored.hit.remote_addr.map(column::address))
         .collect();
-    let sql = "INSERT INTO hit(shard, id, attack, remote_addr, content) \
-               SELECT * FROM unnest($1::smallint[], $2::bigint[], $3::bigint[], $4::bytea[], $5::bytea[])";
+    let sql = "INSERT INTO hit(shard, id, attack, remote_addr, content, blocked) \
+               SELECT * FROM unnest($1::smallint[], $2::bigint[], $3::bigint[], $4::bytea[], $5::bytea[], \
+               $6::boolean[])";
+    let blocked: Vec<bool> = hits.iter().map(|stored| stored.hit.action == Action::Blocked).collect();
     transaction
-        .execute(sql, &[&shards, &ids, &attacks, &addresses, &contents])
+        .execute(sql, &[&shards, &ids, &attacks, &addresses, &contents, &blocked])
         .await?;
     Ok(())
 }

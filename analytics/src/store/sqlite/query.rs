@@ -10,6 +10,7 @@ use crate::{
     attack::{Attack, AttackKey},
     hit::{AttackTypeCode, StoredHit},
     id::{AttackId, HitId, Slot},
+    network::Network,
     store::{AttackCursor, Filter, Paged, StoreError},
 };
 
@@ -41,10 +42,23 @@ impl Conditions {
                 values.map(|code| Box::new(code.to_string()) as _),
             );
         }
+        if !filter.not_attack_types.is_empty() {
+            let marks = vec!["?"; filter.not_attack_types.len()].join(",");
+            let values = filter.not_attack_types.iter();
+            self.and(
+                &format!("a.attack_type NOT IN ({marks})"),
+                values.map(|code| Box::new(code.to_string()) as _),
+            );
+        }
         if let Some(host) = &filter.host {
             self.and("a.host = ?", [Box::new(host.clone()) as _]);
         }
     }
+}
+
+/// The bounds of a network, as they stand in columns.
+fn range(network: Network) -> [Box<dyn ToSql>; 2] {
+    [network.first(), network.last()].map(|address| Box::new(column::address(address)) as _)
 }
 
 pub(super) fn attacks(
@@ -55,10 +69,20 @@ pub(super) fn attacks(
 ) -> Result<Paged<Attack, AttackCursor>, StoreError> {
     let mut conditions = Conditions::default();
     conditions.and_attack_key(filter);
-    if let Some(address) = filter.remote_addr {
+    if let Some(network) = filter.source {
         conditions.and(
-            "EXISTS (SELECT 1 FROM attack_source s WHERE s.attack = a.id AND s.address = ?)",
-            [Box::new(column::address(address)) as _],
+            "EXISTS (SELECT 1 FROM attack_source s WHERE s.attack = a.id AND s.address BETWEEN ? AND ?)",
+            range(network),
+        );
+    }
+    if let Some(blocked) = filter.blocked {
+        conditions.and(
+            if blocked {
+                "a.blocked_hits > 0"
+            } else {
+                "a.blocked_hits = 0"
+            },
+            [],
         );
     }
     if let Some(since) = filter.since {
@@ -118,8 +142,11 @@ pub(super) fn hits(
     if let Some(AttackId(id)) = attack {
         conditions.and("h.attack = ?", [Box::new(id.as_row()) as _]);
     }
-    if let Some(address) = filter.remote_addr {
-        conditions.and("h.remote_addr = ?", [Box::new(column::address(address)) as _]);
+    if let Some(network) = filter.source {
+        conditions.and("h.remote_addr BETWEEN ? AND ?", range(network));
+    }
+    if let Some(blocked) = filter.blocked {
+        conditions.and("h.blocked = ?", [Box::new(blocked) as _]);
     }
     if let Some(since) = filter.since {
         let first = Slot::nearest(since).first_id();

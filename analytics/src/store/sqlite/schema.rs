@@ -55,5 +55,8 @@ pub(super) const SCHEMA: Schema = Schema {
         CREATE TABLE state(revision INTEGER NOT NULL) STRICT;
         INSERT INTO state VALUES (0);
     ",
+        "
+        ALTER TABLE hit ADD COLUMN blocked INTEGER NOT NULL DEFAULT 0;
+    ",
     ],
 };

@@ -7,6 +7,7 @@ use super::super::column;
 use crate::{
     aggregate::{AttackDelta, Merge, Span, Wanted},
     attack::{KeyDigest, Sources},
+    hit::Action,
     id::{AttackId, HitId, JournalId, Position, Slot},
     store::{Applied, Retained, Retention, Revision, StoreError, WriteUnit},
 };
@@ -91,12 +92,14 @@ pub(super) fn apply(connection: &mut Connection, unit: &WriteUnit) -> Result<App
         add(&transaction, delta)?;
     }
     {
-        let mut hit_row = transaction.prepare_cached("INSERT INTO hit(id, attack, remote_addr) VALUES (?, ?, ?)")?;
+        let mut hit_row =
+            transaction.prepare_cached("INSERT INTO hit(id, attack, remote_addr, blocked) VALUES (?, ?, ?, ?)")?;
         let mut body_row = transaction.prepare_cached("INSERT INTO body(id, content) VALUES (?, ?)")?;
         for stored in hits {
             let id = stored.id.as_row();
             let address = stored.hit.remote_addr.map(column::address);
-            hit_row.execute(params![id, stored.attack.0.as_row(), address])?;
+            let blocked = stored.hit.action == Action::Blocked;
+            hit_row.execute(params![id, stored.attack.0.as_row(), address, blocked])?;
             body_row.execute(params![id, column::body(&stored.node, &stored.hit)])?;
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// A duration: a whole number and one of `s`, `m`, `h`, `d`.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let units = [("s", 1), ("m", 60), ("h", 3600), ("d", 24 * 3600)];
     quantity(text, &units)
         .map(Duration::from_secs)
@@ -11,7 +11,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// A size in bytes: a whole number and one of `KiB`, `MiB`, `GiB`, `TiB`.
-pub(super) fn bytes(text: &str) -> Result<u64, String> {
+pub(crate) fn bytes(text: &str) -> Result<u64, String> {
     let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40)];
     quantity(text, &units).ok_or_else(|| "use a whole number and a unit: 512MiB or 10GiB".to_owned())
 }
