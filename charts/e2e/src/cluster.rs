@@ -29,7 +29,7 @@ pub use self::{
     certificates::{Authority, Certificate},
     helm::Helm,
     pod::{Place, RunningPod, sidecar},
-    release::{Release, supplied_certificate},
+    release::{Release, supplied_certificate, write_account},
 };
 use crate::{module::project, poll};
 

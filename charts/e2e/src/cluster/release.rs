@@ -252,7 +252,7 @@ fn arguments(stored: &[String], address: SocketAddr, status: SocketAddr, folder:
 }
 
 /// Writes credentials of a service account: the process may do what its Role allows, and no more.
-async fn write_account(cluster: &Cluster, namespace: &str, account: &str, path: &Path) -> anyhow::Result<()> {
+pub async fn write_account(cluster: &Cluster, namespace: &str, account: &str, path: &Path) -> anyhow::Result<()> {
     let accounts = Api::<ServiceAccount>::namespaced(cluster.client(), namespace);
     let request = TokenRequest {
         spec: TokenRequestSpec {

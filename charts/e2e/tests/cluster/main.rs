@@ -3,6 +3,7 @@
 mod chart;
 mod control_plane;
 mod injection;
+mod webhook;
 
 use std::{
     io::{self, Write},
@@ -47,10 +48,15 @@ fn main() -> ExitCode {
 
 fn run() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::from_args();
-    let scenarios = [control_plane::scenarios(), chart::scenarios(), injection::scenarios()]
-        .into_iter()
-        .flatten()
-        .collect::<Vec<_>>();
+    let scenarios = [
+        control_plane::scenarios(),
+        chart::scenarios(),
+        injection::scenarios(),
+        webhook::scenarios(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect::<Vec<_>>();
     let is_wanted = |name: &str| {
         let Arguments { filter, exact, .. } = &arguments;
         filter
