@@ -1,9 +1,8 @@
 //! The webhook over real TLS, with well-behaved and other clients.
 
 use std::{
-    io::{self, BufRead, BufReader, Read, Write},
+    io::{Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
-    process::{Command, Stdio},
     sync::Arc,
     thread,
     time::{Duration, Instant},
@@ -15,18 +14,12 @@ use injector::{
     server::{Inputs, Limits, Server, ServingKey},
     settings::Settings,
 };
-use rcgen::{CertifiedKey, KeyPair};
-use rustls_pki_types::{CertificateDer, ServerName};
+use rcgen::CertifiedKey;
+use rustls_pki_types::CertificateDer;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
-use tokio_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, crypto::ring};
 
-/// Longest that anything here may take on a busy machine.
-const DEADLINE: Duration = Duration::from_secs(30);
-
-fn certificate() -> CertifiedKey<KeyPair> {
-    rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap()
-}
+use crate::client::{Answer, Client, DEADLINE, certificate, review};
 
 /// Limits without the delay that clients of a Service need.
 fn quick() -> Limits {
@@ -104,91 +97,6 @@ impl Drop for Webhook {
         let ended = self.thread.take().unwrap().join();
         assert!(ended.is_ok() || thread::panicking());
     }
-}
-
-struct Client(BufReader<StreamOwned<ClientConnection, TcpStream>>);
-
-struct Answer {
-    status: u16,
-    body: String,
-}
-
-impl Client {
-    fn connect(address: SocketAddr, certificate: CertificateDer<'static>) -> Self {
-        let mut roots = RootCertStore::empty();
-        roots.add(certificate).unwrap();
-        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let name = ServerName::try_from("localhost").unwrap();
-        let tls = ClientConnection::new(Arc::new(config), name).unwrap();
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(DEADLINE)).unwrap();
-        Client(BufReader::new(StreamOwned::new(tls, stream)))
-    }
-
-    fn send(&mut self, bytes: &[u8]) {
-        let stream = self.0.get_mut();
-        stream.write_all(bytes).unwrap();
-        stream.flush().unwrap();
-    }
-
-    fn receive(&mut self) -> Answer {
-        let mut lines = Vec::new();
-        loop {
-            let mut line = String::new();
-            self.0.read_line(&mut line).unwrap();
-            let line = line.trim_end().to_lowercase();
-            if line.is_empty() {
-                break;
-            }
-            lines.push(line);
-        }
-        let length = lines.iter().find_map(|line| line.strip_prefix("content-length: "));
-        let mut body = vec![0; length.expect("an answer has a length").parse().unwrap()];
-        self.0.read_exact(&mut body).unwrap();
-        Answer {
-            status: lines[0].split(' ').nth(1).unwrap().parse().unwrap(),
-            body: String::from_utf8(body).unwrap(),
-        }
-    }
-
-    fn ask(&mut self, head: &str, body: &[u8]) -> Answer {
-        self.send(format!("{head}host: localhost\r\ncontent-length: {}\r\n\r\n", body.len()).as_bytes());
-        self.send(body);
-        self.receive()
-    }
-
-    /// Whether the server has ended the connection without another byte.
-    fn is_closed(&mut self) -> bool {
-        match self.0.read(&mut [0]) {
-            Ok(n_bytes) => n_bytes == 0,
-            Err(error) => {
-                assert_ne!(error.kind(), io::ErrorKind::WouldBlock, "still open");
-                true
-            }
-        }
-    }
-}
-
-fn review() -> Value {
-    json!({
-        "kind": "AdmissionReview",
-        "apiVersion": "admission.k8s.io/v1",
-        "request": {
-            "uid": "1",
-            "kind": {"group": "", "version": "v1", "kind": "Pod"},
-            "resource": {"group": "", "version": "v1", "resource": "pods"},
-            "operation": "CREATE",
-            "userInfo": {},
-            "object": {
-                "metadata": {"labels": {"wallarm-sidecar": "enabled"}},
-                "spec": {"containers": [{"name": "app"}]},
-            },
-        },
-    })
 }
 
 #[test]
@@ -358,86 +266,4 @@ fn shutdown_waits_for_answers() {
     client.send(rest.as_bytes());
     assert_eq!(client.receive().status, 200);
     assert!(client.is_closed());
-}
-
-/// The files of `serve` in a folder, and the program.
-fn serve(settings: &str, key: &str, cert: &str, listen: &str) -> (tempfile::TempDir, Command) {
-    let folder = tempfile::tempdir().unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_injector"));
-    command
-        .env_clear()
-        .args([
-            "serve",
-            "--offline",
-            "--tls-source=files",
-            "--drain-delay=0s",
-            "--reload-interval=20ms",
-        ])
-        .env("LISTEN", listen);
-    for (name, variable, content) in [
-        ("config.yaml", "CONFIG", settings),
-        ("tls.crt", "TLS_CERT_FILE", cert),
-        ("tls.key", "TLS_KEY_FILE", key),
-    ] {
-        let path = folder.path().join(name);
-        std::fs::write(&path, content).unwrap();
-        command.env(variable, path);
-    }
-    (folder, command)
-}
-
-#[test]
-fn program_serves_until_it_is_told_to_stop() {
-    let CertifiedKey { cert, signing_key } = certificate();
-    let (_folder, mut command) = serve("", &signing_key.serialize_pem(), &cert.pem(), "127.0.0.1:0");
-    let mut child = command
-        .env("LOG_FORMAT", "json")
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut log = BufReader::new(child.stderr.take().unwrap()).lines().map(|line| {
-        let line: Value = serde_json::from_str(&line.unwrap()).unwrap();
-        line["fields"].clone()
-    });
-    let identity = log.next().unwrap();
-    assert_eq!(
-        (&identity["message"], &identity["version"]),
-        (&json!("Injector."), &json!(env!("CARGO_PKG_VERSION")))
-    );
-    let address = log.find_map(|fields| fields["address"].as_str()?.parse().ok()).unwrap();
-
-    let mut client = Client::connect(address, cert.der().clone());
-    assert_eq!(client.ask("GET /healthz HTTP/1.1\r\n", b"").status, 200);
-    assert!(
-        Command::new("kill")
-            .arg(child.id().to_string())
-            .status()
-            .unwrap()
-            .success()
-    );
-    assert!(log.any(|fields| fields["message"] == "Stopped."));
-    assert_eq!(child.wait().unwrap().code(), Some(0));
-}
-
-#[test]
-fn program_refuses_what_it_cannot_use() {
-    let CertifiedKey { cert, signing_key } = certificate();
-    let (cert, key) = (cert.pem(), signing_key.serialize_pem());
-    let other_key = certificate().signing_key.serialize_pem();
-    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let taken = taken.local_addr().unwrap().to_string();
-    for (settings, key, cert, listen, named) in [
-        ("wallarm: {mode: blocking}", &key, &cert, "127.0.0.1:0", "wallarm.mode"),
-        ("", &other_key, &cert, "127.0.0.1:0", "tls.key"),
-        ("", &String::new(), &cert, "127.0.0.1:0", "tls.key"),
-        ("", &key, &"nonsense".to_owned(), "127.0.0.1:0", "tls.crt"),
-        ("", &key, &cert, taken.as_str(), taken.as_str()),
-        ("", &key, &cert, "localhost", "ADDRESS:PORT"),
-    ] {
-        let (_folder, mut command) = serve(settings, key, cert, listen);
-        let output = command.output().unwrap();
-        let text = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(64), "{text}");
-        assert!(text.contains(named), "{named}: {text}");
-    }
 }
