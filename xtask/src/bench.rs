@@ -29,5 +29,9 @@ pub(crate) fn run(project: &Project, flags: Bench) -> Result<()> {
         }
         cmd!(shell, "cargo run --locked --release -p e2e --bin bench-envoy").run()?;
     }
+    if wants(Subject::Admission) {
+        cmd!(shell, "cargo build --locked --release -p injector").run()?;
+        cmd!(shell, "cargo run --locked --release -p e2e --bin bench-admission").run()?;
+    }
     Ok(())
 }

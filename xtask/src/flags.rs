@@ -145,6 +145,8 @@ pub(crate) enum Subject {
     Work,
     /// Envoy without a filter, with an empty Wasm filter, and with ours, in one run.
     Envoy,
+    /// Admissions per second, latency and memory of the webhook.
+    Admission,
 }
 
 #[derive(Debug, Args)]
