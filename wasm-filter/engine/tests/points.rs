@@ -599,7 +599,7 @@ fn json_lines() {
             ["header","CONTENT-TYPE"] "application/json" Header
             ["post","json_doc","hash","a"] "1" Body
             ["post","json_doc","hash","a"] "x" Body
-            ["post"] "{\"a\": 1}\n{\"a\": \"x\"}" RawBody
+            ["post"] "{\"a\": 1}\n{\"a\": \"x\"}" Body
         "#]],
     );
 }
