@@ -26,7 +26,10 @@ pub use self::{
     table::{Annotation, Group, TABLE},
 };
 use self::{table::Read, value::Reject};
-use crate::settings::{Concurrency, Resources};
+use crate::{
+    settings::{Concurrency, Resources},
+    snippet::{self, Snippet},
+};
 
 /// Names of the annotations that injection writes, without the prefix.
 pub mod written {
@@ -109,6 +112,8 @@ pub struct Annotations {
     pub virtual_host: VirtualHostFragment,
     /// `envoy-route-snippet`.
     pub route: RouteFragment,
+    /// `nginx-http-snippet`, `nginx-server-snippet` and `nginx-location-snippet`, the widest first.
+    pub snippets: [Snippet; 3],
     /// `envoy-extra-filters`.
     pub compressions: Vec<Compression>,
 }
@@ -239,6 +244,48 @@ impl Reader {
         let key = shown(key);
         self.mistakes.push(Mistake { key, problem });
     }
+}
+
+/// Reads a directive of NGINX as the annotation of the same meaning, `wallarm_mode` as `wallarm-mode`.
+///
+/// None: there is no such annotation. A success may say why there is no effect yet.
+pub(crate) fn apply_directive(
+    name: &str,
+    arguments: &[String],
+    filtering: &mut Filtering,
+) -> Option<Result<Option<String>, String>> {
+    let name = match name {
+        // Its name until version 4.
+        "wallarm_instance" => "wallarm-application".to_owned(),
+        name => name.replace('_', "-"),
+    };
+    let annotation = table::find(&name).filter(|annotation| annotation.group == Group::Filtering)?;
+    let value = match annotation.name {
+        "wallarm-parser-disable" => arguments.join(";"),
+        _ => arguments.join(" "),
+    };
+    let mut read = Annotations::default();
+    let outcome = match annotation.read {
+        Read::Set(set) => set(&mut read, &value).map(|_| None),
+        Read::NotYet { check, already, why } => {
+            let why = (!already.contains(&value.as_str())).then(|| why.to_owned());
+            check(&value).map(|_| why)
+        }
+    };
+    Some(match outcome {
+        Ok(why) => {
+            let disabled_parsers = snippet::joined(read.filtering.disabled_parsers, filtering.disabled_parsers);
+            *filtering = read.filtering.or(*filtering);
+            filtering.disabled_parsers = disabled_parsers;
+            Ok(why)
+        }
+        Err(Reject::NotAllowed) => Err(format!(
+            "{:?} is not allowed (allowed: {})",
+            shown(&value),
+            annotation.allowed
+        )),
+        Err(Reject::Because(reason)) => Err(reason),
+    })
 }
 
 /// A value as a message may repeat it.

@@ -10,6 +10,8 @@ pub mod settings;
 
 pub mod annotations;
 
+pub mod snippet;
+
 pub mod cluster;
 
 pub mod names;

@@ -9,7 +9,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
 };
 
-use envoy::{Ingress, Paths, Ports, Postanalytics, Sidecar};
+use envoy::{Ingress, Location, PathMatch, Paths, Ports, Postanalytics, Sidecar};
 use k8s_openapi::api::core::v1::{PodSpec, PodTemplateSpec, VolumeMount};
 use serde_json::Value;
 use waf_policy::FilterConfig;
@@ -18,6 +18,7 @@ use crate::{
     annotations::{Annotations, Filtering, Mistake},
     cluster::Cluster,
     settings::{NativeSidecar, Resources, Settings},
+    snippet,
 };
 
 /// The sidecar of one pod.
@@ -52,7 +53,7 @@ impl Plan {
         let meta = template.metadata.as_ref();
         let written = meta.and_then(|meta| meta.annotations.as_ref()).unwrap_or(&none);
         let mut problems = Vec::new();
-        let (annotations, warnings) =
+        let (annotations, mut warnings) =
             Annotations::read(written, &settings.annotation_prefix).unwrap_or_else(|mistakes| {
                 problems.extend(mistakes.iter().map(Mistake::to_string));
                 Default::default()
@@ -77,6 +78,13 @@ impl Plan {
             .unwrap_or(settings.nginx.worker_processes)
             .threads(proxy_resources.limits.get("cpu"));
         let sidecar = sidecar(&annotations, spec, settings, &proxy_resources, threads, &mut problems);
+        let mode = annotations.filtering.mode;
+        if mode.is_some_and(|mode| mode != sidecar.filter.mode) {
+            warnings.push(format!(
+                "a wallarm_mode directive makes the mode {}, not annotation {}/wallarm-mode",
+                sidecar.filter.mode, settings.annotation_prefix
+            ));
+        }
         problems.extend(conflicts::names(spec, &annotations));
         problems.extend(conflicts::mounts(&annotations, settings));
         problems.extend(ports::collisions(spec, &sidecar, settings));
@@ -135,6 +143,14 @@ fn sidecar(
         port: pair.listen,
         app: SocketAddr::new(address, pair.application),
     };
+    let (filtering, locations) = filtering(annotations).unwrap_or_else(|problem| {
+        problems.push(format!("snippets of NGINX: {problem}"));
+        Default::default()
+    });
+    let location = |(path, own): (PathMatch, Filtering)| Location {
+        path,
+        filter: filter(own, settings),
+    };
     let connections = annotations.worker_connections.unwrap_or(nginx.worker_connections);
     let or = |annotated: &Option<String>, set: &String| annotated.as_ref().unwrap_or(set).clone();
     Sidecar {
@@ -161,13 +177,27 @@ fn sidecar(
         health_path: or(&annotations.health_path, &nginx.health_path),
         statistics_path: or(&annotations.status_path, &nginx.status_path),
         metrics_path: or(&annotations.metrics_path, &nginx.wallarm_metrics_path),
-        filter: filter(annotations.filtering, settings),
+        filter: filter(filtering, settings),
+        locations: locations.into_iter().map(location).collect(),
         compressions: annotations.compressions.clone(),
         http: annotations.http.clone(),
         virtual_host: annotations.virtual_host.clone(),
         route: annotations.route.clone(),
         ..Sidecar::default()
     }
+}
+
+/// What is said about the whole application and about its parts. What stands closest to a request counts: first its
+/// location, then the snippets from the innermost on, then the annotations.
+fn filtering(annotations: &Annotations) -> Result<(Filtering, Vec<(PathMatch, Filtering)>), String> {
+    let [http, server, location] = &annotations.snippets;
+    let whole = http.filtering.or(annotations.filtering);
+    let whole = location.filtering.or(server.filtering).or(whole);
+    let all = [&server.locations[..], &location.locations[..]].concat();
+    let (parts, everything) = snippet::ordered(&all)?;
+    let whole = everything.or(whole);
+    let parts = parts.into_iter().map(|(path, own)| (path, own.or(whole)));
+    Ok((whole, parts.collect()))
 }
 
 /// The filter's configuration, with the settings where nothing else is said.

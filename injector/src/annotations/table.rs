@@ -6,6 +6,7 @@ use super::{
     Annotations,
     value::{self, Reject, Taken},
 };
+use crate::snippet::{self, Context};
 
 /// One annotation, as it is documented and read.
 #[derive(Clone, Copy, Debug)]
@@ -82,6 +83,17 @@ macro_rules! amount {
     };
 }
 
+/// Directives of NGINX.
+macro_rules! snippet {
+    ($idx:literal, $context:expr) => {
+        Read::Set(|read, value| {
+            let (snippet, warnings) = snippet::read(value, $context).map_err(|all| Reject::Because(all.join("; ")))?;
+            read.snippets[$idx] = snippet;
+            Ok(warnings)
+        })
+    };
+}
+
 const fn not_yet(check: fn(&str) -> Taken, already: &'static [&'static str], why: &'static str) -> Read {
     Read::NotYet { check, already, why }
 }
@@ -113,6 +125,11 @@ fn one_of(value: &str, allowed: &[&str]) -> Taken {
 const FILES: &str = "a list of absolute paths such as ['/a.conf', '/b.conf']";
 const FILES_UNREAD: &str = "files inside the pod are not read at admission; put their Wallarm directives into the snippet annotation of the same \
      place, and what Envoy shall do into an envoy-*-snippet";
+const DIRECTIVES: &str = "directives of NGINX with semicolons between them, such as wallarm_mode block";
+const BLOCKS: &str = "directives of NGINX and location blocks, such as location /admin { wallarm_mode block; }, with wallarm_* and \
+     disable_acl in them";
+const SNIPPET: &str = "Wallarm directives, for pods that were configured for NGINX; they beat the annotations of filtering. Directives \
+     that would keep somebody out are refused, all others of NGINX have no effect. A location is a filter of its own.";
 const QUANTITY: &str = "a quantity such as 100m or 256Mi";
 const PORT: &str = "a port number from 1 to 65535";
 const PATH: &str = "a path of letters, digits and /-._~ that begins with /";
@@ -596,6 +613,9 @@ pub const TABLE: &[Annotation] = &[
         set!(route = value::fragment::<RouteFragment>),
     )
     .means("Timeouts and headers of the routes to the application."),
+    row("nginx-http-snippet", Envoy, DIRECTIVES, snippet!(0, Context::Http)).means(SNIPPET),
+    row("nginx-server-snippet", Envoy, BLOCKS, snippet!(1, Context::Server)).means(SNIPPET),
+    row("nginx-location-snippet", Envoy, BLOCKS, snippet!(2, Context::Server)).means(SNIPPET),
     row(
         "nginx-http-include",
         Envoy,

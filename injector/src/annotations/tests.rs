@@ -65,6 +65,8 @@ fn every_annotation_takes_a_value_that_its_page_allows() {
             "envoy-http-snippet" => "{max_headers_count: 7, idle_timeout: 60s}",
             "envoy-virtual-host-snippet" => "response_headers_to_remove: [server]",
             "envoy-route-snippet" => r#"{"timeout":"15s"}"#,
+            "nginx-http-snippet" => "wallarm_mode block; disable_acl on",
+            "nginx-server-snippet" | "nginx-location-snippet" => "location /a { wallarm_mode off; }",
             "envoy-extra-filters" => "['brotli_filter', gzip]",
             "wallarm-upstream-reconnect-interval" => "15s",
             _ => match annotation.allowed.split(", ").next().unwrap() {
