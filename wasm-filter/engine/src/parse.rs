@@ -6,8 +6,11 @@
 pub(crate) mod body;
 pub(crate) mod declared;
 pub(crate) mod gql;
+pub(crate) mod grpc;
 pub(crate) mod head;
 pub(crate) mod json;
 pub(crate) mod multipart;
 pub(crate) mod pairs;
+pub(crate) mod protobuf;
+pub(crate) mod viewstate;
 pub(crate) mod xml;

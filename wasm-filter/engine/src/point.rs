@@ -9,6 +9,7 @@ mod stack;
 use std::fmt;
 
 pub use stack::PointStack;
+pub(crate) use stack::Step;
 
 /// Declares element names once.
 macro_rules! elements {
@@ -68,6 +69,19 @@ elements! {
     GqlAlias, "gql_alias", "Another name of a field.";
     GqlArg, "gql_arg", "Arguments of a field or directive.";
     GqlDir, "gql_dir", "A directive, by name.";
+    Grpc, "grpc", "A message of gRPC, by index.";
+    Protobuf, "protobuf", "A field of a protocol-buffers message, by number.";
+    ProtobufVarint, "protobuf_varint", "A number of variable length.";
+    ProtobufInt32, "protobuf_int32", "A number of four bytes.";
+    ProtobufInt64, "protobuf_int64", "A number of eight bytes.";
+    Viewstate, "viewstate", "The value, read as view state of ASP.NET.";
+    ViewstateArray, "viewstate_array", "An item of an array of view state, by index.";
+    ViewstatePair, "viewstate_pair", "One of a pair of view state, by index.";
+    ViewstateTriplet, "viewstate_triplet", "One of a triplet of view state, by index.";
+    ViewstateDict, "viewstate_dict", "An entry of a dictionary of view state, by key.";
+    ViewstateDictKey, "viewstate_dict_key", "The key of an entry.";
+    ViewstateDictValue, "viewstate_dict_value", "The value of an entry.";
+    ViewstateSparseArray, "viewstate_sparse_array", "An item of a sparse array of view state, by index.";
     Pollution, "pollution", "Values of a repeated name, joined with commas.";
     Name, "name", "The name rather than the value of what precedes.";
     Percent, "percent", "The value, percent-decoded.";

@@ -13,8 +13,10 @@ mod json;
 mod jwt;
 mod multipart;
 mod pairs;
+mod protobuf;
 mod scratch;
 mod unpack;
+mod viewstate;
 mod xml;
 
 use waf_policy::{Parser, ParserSet};

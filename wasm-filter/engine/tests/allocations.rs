@@ -67,6 +67,21 @@ const REQUESTS: &[(&[u8], Headers, &[u8])] = &[
         br#"{"query":"query Q($a: T = \"x\\n\") { b: c(d: [\"e\", {f: 1}]) { ...G } } fragment G on H { i }"}"#,
     ),
     (
+        b"/shop.Orders/Add",
+        &[(b"content-type", b"application/grpc")],
+        b"\0\0\0\0\x12\x0a\x05hello\x10\x96\x01\x1a\x03\x0a\x01x\x22\x01a",
+    ),
+    (
+        b"/shop.Orders/Add",
+        &[(b"content-type", b"application/grpc-web-text")],
+        b"AAAAAAMKAXk=",
+    ),
+    (
+        b"/orders.aspx",
+        &[(b"content-type", b"application/x-www-form-urlencoded")],
+        b"__VIEWSTATE=%2FwEPBQVoZWxsbxgBBQNrZXkFBXZhbHVlAAAAAAAAAAAAAAAAAAAAAAAAAAA%3D",
+    ),
+    (
         b"/orders",
         &[(b"content-type", b"application/json")],
         br#"{"filter":{"total":{"$gte":50},"$or":[{"state":"open"}]},"text":"a) b; c (d=e)"}"#,

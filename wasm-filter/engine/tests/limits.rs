@@ -1,5 +1,6 @@
 //! Every limit holds, shows in the verdict, and leaves what comes before it inspected.
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use waf_engine::{Body, Engine, Inspection, LimitFlags, Request, Scratch, Settings, detect::Value, point::PointStack};
 use waf_policy::Limits;
 
@@ -206,4 +207,123 @@ fn known_values_reach_limits_as_unknown_ones_do() {
         n_reached += usize::from(verdict.limits.decoded_bytes);
     }
     assert!((1..120).contains(&n_reached), "{n_reached} of 120 reach the limit");
+}
+
+/// Fuel that a body costs, inspected without any limit in reach.
+fn fuel_of(content_type: &str, body: &[u8]) -> u64 {
+    let limits = Limits {
+        max_body_bytes: 1 << 24,
+        max_points: 1 << 20,
+        max_decoded_bytes: 1 << 26,
+        max_fuel: u64::MAX,
+        ..Limits::default()
+    };
+    let engine = Engine::new(Settings {
+        limits,
+        ..Settings::default()
+    });
+    let mut inspection = Inspection::default();
+    let headers: &[(&[u8], &[u8])] = &[(b"content-type", content_type.as_bytes())];
+    let request = Request {
+        headers,
+        ..Default::default()
+    };
+    let body = Body {
+        bytes: body,
+        is_complete: true,
+    };
+    engine.inspect_head(&request, &mut Scratch::default(), &mut inspection);
+    engine.inspect_body(body, &mut Scratch::default(), &mut inspection);
+    inspection.n_fuel()
+}
+
+/// A field of bytes with a message around the one before, `depth` times.
+fn nested_message(depth: usize, innermost: &[u8]) -> Vec<u8> {
+    (0..depth).fold(innermost.to_vec(), |inner, _| {
+        let mut length = inner.len();
+        let mut message = vec![0x0a];
+        while length >= 0x80 {
+            message.push(length as u8 & 0x7f | 0x80);
+            length >>= 7;
+        }
+        message.push(length as u8);
+        message.extend(inner);
+        message
+    })
+}
+
+#[test]
+fn depth_of_messages() {
+    let body = |depth| nested_message(depth, b"some text");
+    let inspect_bytes = |bytes: &[u8]| {
+        let body = Body {
+            bytes,
+            is_complete: true,
+        };
+        inspect(Limits::default(), "/", "application/x-protobuf", body)
+    };
+    let (flags, values) = inspect_bytes(&body(6));
+    assert_eq!(names(flags), [""; 0]);
+    assert!(values.contains(&"some text".to_owned()), "{values:?}");
+    let (flags, _) = inspect_bytes(&body(2000));
+    assert_eq!(names(flags), ["depth"]);
+}
+
+#[test]
+fn depth_of_graphql() {
+    let document = |depth: usize| format!("{}(b: \"some text\"){}", "{a".repeat(depth), "}".repeat(depth));
+    let (flags, values) = inspect(Limits::default(), "/", "application/graphql", whole(&document(60)));
+    assert_eq!(names(flags), [""; 0]);
+    assert!(values.contains(&"some text".to_owned()), "{values:?}");
+    let (flags, values) = inspect(Limits::default(), "/", "application/graphql", whole(&document(70)));
+    assert_eq!(names(flags), ["depth"]);
+    assert!(
+        values.iter().any(|value| value.contains("some text")),
+        "judged undivided"
+    );
+}
+
+#[test]
+fn cost_is_linear() {
+    type Make = fn(usize) -> Vec<u8>;
+    let cases: &[(&str, &str, Make)] = &[
+        ("messages in one another", "application/x-protobuf", |n| {
+            nested_message(n, b"some text")
+        }),
+        ("fields", "application/x-protobuf", |n| b"\x0a\x01a".repeat(n)),
+        ("frames", "application/grpc", |n| b"\0\0\0\0\x03\x0a\x01a".repeat(n)),
+        ("strings of GraphQL", "application/graphql", |n| {
+            [b"{a(b:[", &b"\"c\\n\" ".repeat(n)[..], b"])}"].concat()
+        }),
+        ("comments of GraphQL", "application/graphql", |n| {
+            [&b"#\n".repeat(n)[..], b"{a}"].concat()
+        }),
+        ("open block strings", "application/graphql", |n| {
+            [b"{a(b:\"\"\"", &b"\\\"\"\"".repeat(n)[..]].concat()
+        }),
+        ("fields of GraphQL that end early", "application/graphql", |n| {
+            [b"{", &b"a{b} ".repeat(n)[..]].concat()
+        }),
+        ("repeated parts", "multipart/form-data; boundary=b", |n| {
+            b"--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n".repeat(n)
+        }),
+        ("dots and tokens", "application/json", |n| {
+            [b"\"eyJh", &b".eyJh".repeat(n)[..], b"\""].concat()
+        }),
+        ("items of view state", "text/plain", |n| {
+            let state = [&b"\xff\x01\x16\xff\xff\x7f"[..], &b"\x05\x01a".repeat(n)].concat();
+            BASE64_STANDARD.encode(state).into_bytes()
+        }),
+    ];
+    for (name, content_type, make) in cases {
+        let (small, large) = (make(1000), make(8000));
+        let growth = large.len() as f64 / small.len() as f64;
+        let (cost, more) = (fuel_of(content_type, &small), fuel_of(content_type, &large));
+        assert!(
+            more as f64 <= cost as f64 * growth * 1.1,
+            "{name}: {cost} for {} bytes, {more} for {}",
+            small.len(),
+            large.len()
+        );
+    }
 }

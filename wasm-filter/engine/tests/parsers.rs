@@ -94,6 +94,33 @@ fn bodies() {
 }
 
 #[test]
+fn messages() {
+    let grpc = [("Content-Type", "application/grpc")];
+    let protobuf = [("Content-Type", "application/x-protobuf")];
+    let text = "a string of some length";
+    let message = format!("\x0a\x17{text}");
+    let frame = format!("\0\0\0\0\x19{message}");
+    check(
+        Parser::Grpc,
+        ("/", &grpc, &frame),
+        &format!(r#"["post","grpc",0,"protobuf","1"] {text}"#),
+        &format!(r#"["post"] {text}"#),
+    );
+    check(
+        Parser::Protobuf,
+        ("/", &grpc, &frame),
+        &format!(r#"["post","grpc",0,"protobuf","1"] {text}"#),
+        &format!("[\"post\",\"grpc\",0] {message}"),
+    );
+    check(
+        Parser::Protobuf,
+        ("/", &protobuf, &message),
+        &format!(r#"["post","protobuf","1"] {text}"#),
+        &format!("[\"post\"] {message}"),
+    );
+}
+
+#[test]
 fn values() {
     check(
         Parser::JsonDoc,
@@ -130,6 +157,12 @@ fn values() {
         ("/?query={a(b:\"c\")}", &[], ""),
         r#"["get","query","gql","gql_query","","hash","a","gql_arg","hash","b"] c"#,
         r#"["get","query"] {a(b:"c")}"#,
+    );
+    check(
+        Parser::Viewstate,
+        ("/", &[], r#"{"a":"/wEPBQVoZWxsb2Q="}"#),
+        r#"["post","json_doc","hash","a","base64","viewstate","viewstate_pair",0] hello"#,
+        "[\"post\",\"json_doc\",\"hash\",\"a\",\"base64\"] \u{fffd}\u{1}\u{f}\u{5}\u{5}hellod",
     );
     let token = "Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.dBjftJeZ4CVP";
     check(

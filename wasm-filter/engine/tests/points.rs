@@ -538,6 +538,128 @@ fn graphql() {
     );
 }
 
+/// A message: a string, a number, a message with a string, a repeated string, four bytes.
+const MESSAGE: &[u8] = b"\x0a\x05hello\x10\x96\x01\x1a\x03\x0a\x01x\x22\x01a\x22\x01b\x2d\x02\0\0\0";
+
+fn post(content_type: &str, body: &[u8]) -> Vec<u8> {
+    [
+        format!("POST / HTTP/1.1\nContent-Type: {content_type}\n\n").as_bytes(),
+        body,
+    ]
+    .concat()
+}
+
+#[test]
+fn grpc() {
+    let frame = [&b"\0\0\0\0"[..], &[MESSAGE.len() as u8], MESSAGE].concat();
+    let two = [&frame[..], b"\0\0\0\0\x03\x0a\x01y"].concat();
+    check_bytes(
+        &post("application/grpc+proto", &two),
+        expect![[r#"
+        ["uri"] "/" Uri
+        ["header","CONTENT-TYPE"] "application/grpc+proto" Header
+        ["post","grpc",0,"protobuf","1"] "hello" Body
+        ["post","grpc",0,"protobuf","2","protobuf_varint"] "150" Body
+        ["post","grpc",0,"protobuf","3","protobuf","1"] "x" Body
+        ["post","grpc",0,"protobuf","4","array",0] "a" Body
+        ["post","grpc",0,"protobuf","4","array",1] "b" Body
+        ["post","grpc",0,"protobuf","5","protobuf_int32"] "2" Body
+        ["post","grpc",1,"protobuf","1"] "y" Body
+    "#]],
+    );
+    check_bytes(
+        &post("application/grpc", b"\0\0\0\0\x09{\"a\":\"b\"}"),
+        expect![[r#"
+        ["uri"] "/" Uri
+        ["header","CONTENT-TYPE"] "application/grpc" Header
+        ["post","grpc",0] "{\"a\":\"b\"}" Body
+        ["post","grpc",0,"json_doc","hash","a"] "b" Body
+    "#]],
+    );
+    check_bytes(
+        &post("application/grpc", b"a=1&b=2"),
+        expect![[r#"
+        ["uri"] "/" Uri
+        ["header","CONTENT-TYPE"] "application/grpc" Header
+        ["post","form_urlencoded","a"] "1" Body
+        ["post","form_urlencoded","b"] "2" Body
+    "#]],
+    );
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    std::io::Write::write_all(&mut gzip, MESSAGE).unwrap();
+    let gzip = gzip.finish().unwrap();
+    let compressed = [&b"\x01\0\0\0"[..], &[gzip.len() as u8], &gzip].concat();
+    check_bytes(
+        &post("application/grpc", &compressed),
+        expect![[r#"
+        ["uri"] "/" Uri
+        ["header","CONTENT-TYPE"] "application/grpc" Header
+        ["post","grpc",0,"gzip","protobuf","1"] "hello" Body
+        ["post","grpc",0,"gzip","protobuf","2","protobuf_varint"] "150" Body
+        ["post","grpc",0,"gzip","protobuf","3","protobuf","1"] "x" Body
+        ["post","grpc",0,"gzip","protobuf","4","array",0] "a" Body
+        ["post","grpc",0,"gzip","protobuf","4","array",1] "b" Body
+        ["post","grpc",0,"gzip","protobuf","5","protobuf_int32"] "2" Body
+    "#]],
+    );
+    // The message and trailers, each encoded by itself.
+    let web = b"AAAAAAMKAXk=gAAAABBncnBjLXN0YXR1czogMA0K";
+    check_bytes(
+        &post("application/grpc-web-text", web),
+        expect![[r#"
+            ["uri"] "/" Uri
+            ["header","CONTENT-TYPE"] "application/grpc-web-text" Header
+            ["post","base64","grpc",0,"protobuf","1"] "y" Body
+            ["post","base64","grpc",1] "grpc-status: 0\r\n" Body
+        "#]],
+    );
+}
+
+#[test]
+fn protocol_buffers() {
+    check_bytes(
+        &post("application/x-protobuf", MESSAGE),
+        expect![[r#"
+        ["uri"] "/" Uri
+        ["header","CONTENT-TYPE"] "application/x-protobuf" Header
+        ["post","protobuf","1"] "hello" Body
+        ["post","protobuf","2","protobuf_varint"] "150" Body
+        ["post","protobuf","3","protobuf","1"] "x" Body
+        ["post","protobuf","4","array",0] "a" Body
+        ["post","protobuf","4","array",1] "b" Body
+        ["post","protobuf","5","protobuf_int32"] "2" Body
+    "#]],
+    );
+    // Bytes that are neither text nor a message, and a cut string.
+    check_bytes(
+        &post("application/x-protobuf", b"\x0a\x04\xff\xfe\0\x01\x12\x20cut off"),
+        expect![[r#"
+            ["uri"] "/" Uri
+            ["header","CONTENT-TYPE"] "application/x-protobuf" Header
+            ["post","protobuf","2","protobuf","14","protobuf_int32"] "1718558836" Body
+            ["post","protobuf","2"] "cut off" Body
+        "#]],
+    );
+}
+
+#[test]
+fn view_state() {
+    // A pair of a string and a dictionary with an entry, then an authentication code of zeros.
+    check(
+        "POST / HTTP/1.1\nContent-Type: application/x-www-form-urlencoded\n\n\
+         __VIEWSTATE=%2FwEPBQVoZWxsbxgBBQNrZXkFBXZhbHVlAAAAAAAAAAAAAAAAAAAAAAAAAAA%3D",
+        expect![[r#"
+            ["uri"] "/" Uri
+            ["header","CONTENT-TYPE"] "application/x-www-form-urlencoded" Header
+            ["post","form_urlencoded","__VIEWSTATE"] "/wEPBQVoZWxsbxgBBQNrZXkFBXZhbHVlAAAAAAAAAAAAAAAAAAAAAAAAAAA=" Body
+            ["post","form_urlencoded","__VIEWSTATE","base64"] "�\u{1}\u{f}\u{5}\u{5}hello\u{18}\u{1}\u{5}\u{3}key\u{5}\u{5}value\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0" Body
+            ["post","form_urlencoded","__VIEWSTATE","base64","viewstate","viewstate_pair",0] "hello" Body
+            ["post","form_urlencoded","__VIEWSTATE","base64","viewstate","viewstate_pair",1,"viewstate_dict","key","viewstate_dict_key"] "key" Body
+            ["post","form_urlencoded","__VIEWSTATE","base64","viewstate","viewstate_pair",1,"viewstate_dict","key","viewstate_dict_value"] "value" Body
+        "#]],
+    );
+}
+
 #[test]
 fn binary_body_yields_its_text_only() {
     let mut request = b"POST / HTTP/1.1\nContent-Type: image/jpeg\n\n".to_vec();

@@ -150,6 +150,10 @@ const PIECES: &[&str] = &[
     "<!DOCTYPE a [",
     "<!ENTITY b SYSTEM \"file:///c\">",
     "<?xml encoding=\"utf-7\"?>",
+    "\0\0\0\0\x09",
+    "\x0a\x09",
+    "\x12\x03\x0a\x01",
+    "/wEPBQVoZWxsbxgBBQNrZXkFBXZhbHVl",
     "query Q($a: b = ",
     "mutation { ",
     "{a(b:\"",
@@ -165,6 +169,9 @@ const CONTENT_TYPES: &[&str] = &[
     "application/x-www-form-urlencoded",
     "multipart/form-data; boundary=xyz",
     "text/plain",
+    "application/grpc",
+    "application/grpc-web-text",
+    "application/x-protobuf",
     "image/png",
 ];
 

@@ -265,6 +265,17 @@ fn graphql() {
 }
 
 #[test]
+fn messages() {
+    let message = format!("\x08\x01\x12\x16{ATTACK}");
+    check(
+        ("/", &[("Content-Type", "application/x-protobuf")], &message),
+        r#"["post","protobuf","2"]"#,
+        (Part::Body, ATTACK),
+        &[],
+    );
+}
+
+#[test]
 fn values_made_of_several_come_from_the_whole() {
     let all = findings("/a?x=1&id=1%20union/*&id=*/select%20login%20from%20users--%20", &[], "");
     let joined = all

@@ -103,8 +103,8 @@ fn is_texty(b: u8) -> bool {
     matches!(b, 0x20..=0x7e | b'\t'..=b'\r' | 0..=1 | 0x80..=0xf4)
 }
 
-/// Whether bytes begin like a binary structure that is known: a serialised Java object, or compressed content, whose
-/// decoder tells whether it is one.
+/// Whether bytes begin like a binary structure that is known: a serialised Java object, view state of ASP.NET, or
+/// compressed content, whose decoder tells whether it is one.
 fn is_object(bytes: &[u8]) -> bool {
     const KNOWN: &[&[u8]] = &[
         &[0xac, 0xed, 0x00, 0x05],
@@ -113,10 +113,33 @@ fn is_object(bytes: &[u8]) -> bool {
         &[0x78, 0x5e],
         &[0x78, 0x9c],
         &[0x78, 0xda],
+        &[0xff, 0x01],
     ];
     KNOWN
         .iter()
         .any(|known| known.starts_with(bytes) || bytes.starts_with(known))
+}
+
+/// Appends whatever the input is base64 of, up to the first byte that is no base64. Several encoded forms may follow one
+/// another, each with padding, as gRPC-Web sends them.
+pub(crate) fn decode_binary(input: &[u8], out: &mut Vec<u8>) {
+    let mut bits = 0u32;
+    let mut n_bits = 0;
+    for b in input {
+        match VALUES.get(usize::from(*b)) {
+            Some(digit @ 0..=63) => {
+                bits = bits << 6 | u32::from(*digit);
+                n_bits += 6;
+                if n_bits >= 8 {
+                    n_bits -= 8;
+                    out.push((bits >> n_bits) as u8);
+                }
+            }
+            Some(&SKIP) => {}
+            _ if *b == b'=' => n_bits = 0,
+            _ => return,
+        }
+    }
 }
 
 const INVALID: u8 = 0xff;
@@ -187,6 +210,13 @@ mod tests {
         ] {
             assert_eq!(split(url), None, "{url}");
         }
+    }
+
+    #[test]
+    fn binary_forms_follow_one_another() {
+        let mut out = Vec::new();
+        decode_binary(b"AAE=/w==\r\nYWJj!YWJj", &mut out);
+        assert_eq!(out, b"\x00\x01\xffabc");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use waf_policy::Parser;
 
 use super::{
     declared::{Declared, Kind},
-    gql, json, multipart,
+    gql, json, multipart, protobuf,
 };
 use crate::{
     Part,
@@ -126,6 +126,9 @@ fn content(bytes: &[u8], kind: &Kind, walk: &mut Walk<'_>) {
         Kind::Multipart(boundary) if reads_parts && walk.multipart(bytes, boundary.as_bytes(), 0) => {}
         // The boundary is declared wrongly, twice, or not at all.
         _ if reads_parts && multipart::shown_boundary(bytes).is_some_and(|shown| walk.multipart(bytes, shown, 0)) => {}
+        Kind::Grpc if walk.reads(Parser::Grpc) && walk.grpc(bytes, 0) => {}
+        Kind::GrpcText if walk.reads(Parser::Grpc) && walk.grpc_text(bytes) => {}
+        Kind::Protobuf if protobuf::is_declared_message(bytes) => walk.message(bytes, 0),
         // A lenient reader of JSON would take `{shop}` for an object.
         _ if walk.reads(Parser::Gql) && gql::may_begin(bytes) && walk.is_gql(bytes) => raw(bytes, Place::RawBody, walk),
         _ if reads_json && json::is_container(bytes) => document(bytes, walk),
@@ -164,17 +167,22 @@ fn document(bytes: &[u8], walk: &mut Walk<'_>) {
 
 /// Judges bytes that no parser reads: text as a whole, binary content by its runs of text.
 pub(crate) fn raw(bytes: &[u8], place: Place, walk: &mut Walk<'_>) {
+    raw_at(bytes, place, 0, walk);
+}
+
+/// As [`raw`], for bytes that parsers of some depth have yielded.
+pub(crate) fn raw_at(bytes: &[u8], place: Place, depth: usize, walk: &mut Walk<'_>) {
     if !is_binary(bytes) || is_wide_markup(bytes) {
         let is_short = bytes.len() <= MAX_FIELD_BYTES
             && memchr::memchr_iter(b'\n', bytes).take(MAX_FIELD_LINES).count() < MAX_FIELD_LINES;
         let is_field = place == Place::RawBody && is_short && !is_wide_markup(bytes);
-        walk.value(bytes, if is_field { Place::Body } else { place }, 0);
+        walk.value(bytes, if is_field { Place::Body } else { place }, depth);
         return;
     }
     let is_text = |b: &u8| matches!(b, 0x20..=0x7e | b'\t' | b'\r' | b'\n');
     for run in bytes.split(|b| !is_text(b)) {
         if run.len() >= MIN_TEXT_BYTES && walk.wants_more() {
-            walk.value(run, Place::File, 0);
+            walk.value(run, Place::File, depth);
         }
     }
 }

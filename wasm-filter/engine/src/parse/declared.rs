@@ -30,6 +30,10 @@ pub(crate) enum Kind {
     Xml,
     Form,
     Multipart(multipart::Boundary),
+    Grpc,
+    /// gRPC-Web in base64.
+    GrpcText,
+    Protobuf,
 }
 
 impl Declared {
@@ -70,7 +74,13 @@ impl Kind {
                 .windows(part.len())
                 .any(|window| window.eq_ignore_ascii_case(part))
         };
-        if contains(b"json") {
+        if contains(b"application/grpc-web-text") {
+            Kind::GrpcText
+        } else if contains(b"application/grpc") {
+            Kind::Grpc
+        } else if contains(b"protobuf") {
+            Kind::Protobuf
+        } else if contains(b"json") {
             Kind::Json
         } else if contains(b"xml") {
             Kind::Xml

@@ -4,7 +4,7 @@
 //! The reader keeps a few bytes per open selection and hands out names and values as it meets them.
 
 use super::json;
-use crate::point::Element;
+use crate::point::{Element, Step};
 
 /// Deepest nesting that is followed: selections, lists and objects.
 const MAX_NESTING: usize = 64;
@@ -23,15 +23,6 @@ pub(crate) trait Sink {
     fn comment(&mut self, text: &[u8]);
     /// Whether to go on. False once a limit is reached.
     fn wants_more(&self) -> bool;
-}
-
-/// What distinguishes what begins from its siblings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step<'a> {
-    /// Nothing.
-    Only,
-    Name(&'a [u8]),
-    Index(u32),
 }
 
 /// What a document amounts to.

@@ -28,10 +28,27 @@ enum KeySpan {
     Index(u32),
 }
 
+/// What distinguishes what begins from its siblings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step<'a> {
+    /// Nothing.
+    Only,
+    Name(&'a [u8]),
+    Index(u32),
+}
+
 impl PointStack {
     /// Names that [`PointStack::write_names`] writes at most. With all of them, the operators of a deeply nested document would
     /// cost the square of its depth.
     const MAX_WRITTEN_NAMES: usize = 8;
+
+    pub(crate) fn enter(&mut self, element: Element, step: Step<'_>) {
+        match step {
+            Step::Only => self.push(element),
+            Step::Name(name) => self.push_name(element, name),
+            Step::Index(index) => self.push_index(element, index),
+        }
+    }
 
     pub(crate) fn push(&mut self, element: Element) {
         self.push_span(element, KeySpan::None);

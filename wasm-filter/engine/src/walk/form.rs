@@ -5,7 +5,7 @@
 
 use waf_policy::Parser;
 
-use super::{Walk, decoders, gql, json, jwt, unpack, xml};
+use super::{Walk, decoders, gql, json, jwt, unpack, viewstate, xml};
 use crate::{detect::Value, prefilter::Classes};
 
 /// A parser or decoder that every value is offered to.
@@ -36,6 +36,11 @@ const STRUCTURES: &[Form] = &[
         parser: Some(Parser::JsonDoc),
         fits: json::fits,
         read: json::read,
+    },
+    Form {
+        parser: Some(Parser::Viewstate),
+        fits: viewstate::fits,
+        read: viewstate::read,
     },
     Form {
         parser: Some(Parser::Xml),

@@ -4,8 +4,8 @@ use super::{Walk, form::Reading};
 use crate::{
     GqlSummary,
     detect::{Place, Value},
-    parse::gql::{self, Outcome, Sink, Step},
-    point::Element,
+    parse::gql::{self, Outcome, Sink},
+    point::{Element, Step},
     prefilter::{Classes, byte},
 };
 
@@ -82,12 +82,7 @@ struct Parts<'s, 'w> {
 
 impl Sink for Parts<'_, '_> {
     fn enter(&mut self, element: Element, key: Step<'_>) {
-        let point = &mut self.walk.scratch.point;
-        match key {
-            Step::Only => point.push(element),
-            Step::Name(name) => point.push_name(element, name),
-            Step::Index(index) => point.push_index(element, index),
-        }
+        self.walk.scratch.point.enter(element, key);
     }
 
     fn leave(&mut self) {
