@@ -57,6 +57,19 @@ const REQUESTS: &[(&[u8], Headers, &[u8])] = &[
           <![CDATA[ y]]><!-- c --></e:c><e:c>2</e:c><d>plain</d></e:a>",
     ),
     (
+        b"/compressed?hex=416461204c6f76656c616365&kanji=%EF%BC%A1%EF%BC%A2&z=H4sIAAAAAAAC_8tIzcnJVyjPL8pJAQCFEUoNCwAAAA",
+        &[(b"content-type", b"application/json"), (b"content-encoding", b"gzip")],
+        b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff\xab\x56\xca\x4b\xcc\x4d\x55\xb2\x52\x72\x4c\x49\x54\xf0\xc9\x2f\
+          \x4b\xcd\x49\x4c\x4e\x55\xd2\x51\xca\xc9\x2c\x2e\x51\xb2\x8a\x36\xd4\x31\xd2\x51\xaa\x50\x8a\xad\x05\x00\
+          \xbb\xbb\x81\xd1\x28\x00\x00\x00",
+    ),
+    (
+        b"/parts?a=1;b=2",
+        &[(b"content-type", b"multipart/form-data; boundary=x; boundary=y")],
+        b"preamble\n--y\nContent-Disposition: form-data; name=a;\n filename*=utf-8''a.txt\nContent-Type: text/plain; \
+          charset=utf-16\nContent-Transfer-Encoding: quoted-printable\n\nsome=20text\n--y--\nepilogue",
+    ),
+    (
         b"/wide",
         &[(b"content-type", b"application/xml")],
         b"<\0a\0>\0h\0i\0<\0/\0a\0>\0",

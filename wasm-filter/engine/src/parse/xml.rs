@@ -24,6 +24,9 @@ const MAX_NESTING: usize = 256;
 /// Enclosing elements among which the one that an end tag closes is looked for.
 const MAX_MISNESTED: usize = 16;
 
+/// Text that memory is kept for between documents, in bytes.
+const MAX_KEPT_BYTES: usize = 64 * 1024;
+
 /// Receives the parts of a document.
 pub(crate) trait Sink {
     /// An element opens, the `nth` of its name (from 0) within its parent. The name is `URI:prefix:name` in a namespace,
@@ -88,8 +91,10 @@ pub(crate) fn parse(input: &[u8], max_expanded_bytes: usize, scratch: &mut Scrat
         names,
         entities,
     } = scratch;
+    // What the last document left goes, and most of the memory of a large one with it.
     open.clear();
     text.clear();
+    text.shrink_to(MAX_KEPT_BYTES);
     names.clear();
     entities.clear(max_expanded_bytes);
     let input = input.strip_prefix(b"\xef\xbb\xbf").unwrap_or(input);

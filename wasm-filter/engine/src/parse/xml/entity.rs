@@ -29,6 +29,7 @@ impl Entities {
     pub(super) fn clear(&mut self, max_expanded_bytes: usize) {
         self.list.clear();
         self.literals.clear();
+        self.literals.shrink_to(super::MAX_KEPT_BYTES);
         self.budget = max_expanded_bytes;
         self.n_expanded_bytes = 0;
         self.is_overgrown = false;

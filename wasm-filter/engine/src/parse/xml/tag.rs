@@ -8,6 +8,12 @@ const MAX_NAMESPACES: usize = 64;
 /// Siblings of other names among which earlier elements of a name are looked for.
 const MAX_COMPARED: usize = 32;
 
+/// Bytes of a namespace that names show. Each element shows its namespace, so a long one would be copied again and again.
+const MAX_SHOWN_BYTES: usize = 80;
+
+/// Declarations and children that memory is kept for between documents.
+const MAX_KEPT: usize = 1024;
+
 /// Whether a byte may begin a name (XML 1.0 section 2.3). All of UTF-8 beyond ASCII counts.
 pub(super) fn starts_name(b: u8) -> bool {
     b.is_ascii_alphabetic() || matches!(b, b'_' | b':' | 0x80..=0xff)
@@ -164,6 +170,7 @@ impl Names {
     pub(super) fn clear(&mut self) {
         self.namespaces.clear();
         self.children.clear();
+        self.children.shrink_to(MAX_KEPT);
     }
 
     pub(super) fn mark(&self) -> Mark {
@@ -239,7 +246,8 @@ impl Names {
             self.key.extend_from_slice(written);
             return (&self.key, nth);
         };
-        for part in [uri, b":", prefix, b":", local] {
+        let shown = uri.get(..MAX_SHOWN_BYTES).unwrap_or(uri);
+        for part in [shown, b":", prefix, b":", local] {
             self.key.extend_from_slice(part);
         }
         (&self.key, nth)

@@ -124,6 +124,14 @@ fn namespaces_are_part_of_names() {
 }
 
 #[test]
+fn long_namespaces_are_not_copied_for_each_element() {
+    let document = format!("<n:a xmlns:n='{}'>{}</n:a>", "u".repeat(10_000), "<n:b/>".repeat(100));
+    let (text, outcome) = read(document.as_bytes(), 0);
+    assert!(outcome.is_well_formed && text.len() < 30_000, "{}", text.len());
+    assert!(text.contains("u:n:b"));
+}
+
+#[test]
 fn mistakes_hide_nothing() {
     check(
         "lead<a b=c d e='f><g>'><h>1 < 2</a>tail<i j=k/><l>cut",
