@@ -21,6 +21,8 @@ pub(crate) enum Verb {
     Up(Up),
     /// Everything that CI runs; stops at the first part that fails.
     Test(Test),
+    /// Run the scenarios on a real Kubernetes API server, with the chart installed by Helm.
+    E2e(E2e),
     /// Check the rules of this project that no other tool knows.
     Tidy,
     /// Write the schema and the table of values of the Helm chart from the comments of its values.
@@ -82,6 +84,12 @@ pub(crate) struct Up {
 pub(crate) struct Test {
     /// Run only this part.
     pub(crate) part: Option<Part>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct E2e {
+    /// Only scenarios whose names contain this.
+    pub(crate) name: Option<String>,
 }
 
 #[derive(Debug, Args)]

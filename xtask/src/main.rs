@@ -5,6 +5,7 @@
 
 mod bench;
 mod chart;
+mod e2e;
 mod eval;
 mod flags;
 mod fuzz;
@@ -43,6 +44,7 @@ fn run(verb: Verb) -> Result<()> {
         Verb::Setup => setup::run(&project),
         Verb::Up(flags) => up::run(&project, flags),
         Verb::Test(flags) => test::run(&project, flags),
+        Verb::E2e(flags) => e2e::run(&project, flags),
         Verb::Chart(flags) => chart::run(&project, flags),
         Verb::Tidy => tidy::run(&project),
         Verb::Eval(flags) => eval::run(&project, flags),

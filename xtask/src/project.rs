@@ -57,7 +57,7 @@ impl Project {
         self.tools().join("envoy").join(ENVOY_VERSION).join("bin/envoy")
     }
 
-    /// etcd, kube-apiserver, kube-controller-manager and helm: a link into the user's cache.
+    /// etcd, kube-apiserver, kube-controller-manager, kubectl and helm: a link into the user's cache.
     pub(crate) fn kubernetes(&self) -> PathBuf {
         self.tools().join("kubernetes")
     }

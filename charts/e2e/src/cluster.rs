@@ -84,6 +84,11 @@ impl Cluster {
         Helm::new(Some(&self.kubeconfig))
     }
 
+    /// Runs a line of a shell in the root of the repository, with Helm and kubectl as an administrator of this cluster.
+    pub fn shell(&self, line: &str) -> anyhow::Result<String> {
+        programs::shell(line, &self.kubeconfig)
+    }
+
     /// Makes a namespace whose name begins with `prefix`, and waits until pods can be made in it.
     pub async fn namespace(&self, prefix: &str) -> anyhow::Result<String> {
         self.namespace_with(prefix, &[]).await

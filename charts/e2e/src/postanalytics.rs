@@ -44,6 +44,11 @@ impl Postanalytics {
         Ok(running)
     }
 
+    /// Where reports and questions go.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Attacks on a host.
     pub async fn attacks(&self, host: &str) -> anyhow::Result<Vec<Attack>> {
         let request = ListAttacksRequest {

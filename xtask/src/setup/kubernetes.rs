@@ -1,4 +1,4 @@
-//! The Kubernetes control plane and Helm for tests: built from Go modules that `charts/e2e/tools` pins by hash.
+//! The Kubernetes control plane, kubectl and Helm for tests: built from Go modules that `charts/e2e/tools` pins by hash.
 //!
 //! A build takes ten minutes on two cores, so its programs are kept per user, for every checkout, in a folder named after
 //! what they were built from. Whoever has the programs of envtest names their folder in `KUBEBUILDER_ASSETS`; what is in
@@ -18,7 +18,7 @@ use super::{on_path, step};
 use crate::project::Project;
 
 /// Name of each program, and the package it is built from.
-const PROGRAMS: [(&str, &str); 4] = [
+const PROGRAMS: [(&str, &str); 5] = [
     ("etcd", "go.etcd.io/etcd/server/v3"),
     ("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"),
     (
@@ -26,6 +26,7 @@ const PROGRAMS: [(&str, &str); 4] = [
         "k8s.io/kubernetes/cmd/kube-controller-manager",
     ),
     ("helm", "helm.sh/helm/v3/cmd/helm"),
+    ("kubectl", "k8s.io/kubernetes/cmd/kubectl"),
 ];
 
 /// Oldest Go that builds them, as the `go` line of the module says.

@@ -55,6 +55,16 @@ impl Place {
         })
     }
 
+    /// Deletes what a sidecar that has ended left, so that another one can run here.
+    pub fn clear(&self) -> anyhow::Result<()> {
+        for name in ["etc", "run"] {
+            let folder = self.folder.path().join(name);
+            fs::remove_dir_all(&folder)?;
+            fs::create_dir(folder)?;
+        }
+        Ok(())
+    }
+
     /// Values of the chart for this place, and for postanalytics at an address.
     pub fn values(&self, postanalytics: SocketAddr) -> anyhow::Result<Value> {
         let below = |name: &str| self.folder.path().join(name).display().to_string();

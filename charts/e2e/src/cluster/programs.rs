@@ -8,7 +8,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 
 use crate::module::project;
 
@@ -31,6 +31,29 @@ pub(super) fn find(name: &str) -> anyhow::Result<PathBuf> {
         Some(path) => Ok(path),
         None => bail!("{} is missing: run cargo xtask setup", built.display()),
     }
+}
+
+/// Runs a line of a shell that finds these programs first, and returns its standard output.
+pub(super) fn shell(line: &str, kubeconfig: &Path) -> anyhow::Result<String> {
+    let home = tempfile::tempdir()?;
+    let folder = find("kubectl")?.parent().map(Path::to_owned).context("no folder")?;
+    let path = env::var_os("PATH").unwrap_or_default();
+    let path = env::join_paths([folder].into_iter().chain(env::split_paths(&path)))?;
+    let output = Command::new("sh")
+        .args(["-euc", line])
+        .current_dir(project())
+        .env("PATH", path)
+        .env("KUBECONFIG", kubeconfig)
+        // Nothing of the user's own configuration of Helm and kubectl.
+        .env("HOME", home.path())
+        .output()
+        .context("running sh")?;
+    ensure!(
+        output.status.success(),
+        "{line}: {}",
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 impl Program {

@@ -61,7 +61,12 @@ impl Release {
             "--values",
             &file.display().to_string(),
         ])?;
+        Release::adopt(cluster, namespace, fullname).await
+    }
 
+    /// Runs the webhook of a chart that somebody else has installed, and waits until labelled pods get a sidecar.
+    pub async fn adopt(cluster: &Cluster, namespace: String, fullname: String) -> anyhow::Result<Release> {
+        let folder = tempfile::Builder::new().prefix("waf-release-").tempdir()?;
         let (webhook, address) = start_webhook(cluster, &namespace, &fullname, folder.path()).await?;
         let mut release = Release {
             namespace,

@@ -3,6 +3,8 @@
 mod chart;
 mod control_plane;
 mod injection;
+mod readme;
+mod traffic;
 mod webhook;
 
 use std::{
@@ -52,6 +54,8 @@ fn run() -> anyhow::Result<ExitCode> {
         control_plane::scenarios(),
         chart::scenarios(),
         injection::scenarios(),
+        traffic::scenarios(),
+        readme::scenarios(),
         webhook::scenarios(),
     ]
     .into_iter()
