@@ -11,7 +11,10 @@ use e2e::{
     postanalytics::Postanalytics,
 };
 use k8s_openapi::api::core::v1::Pod;
-use kube::{Api, api::PostParams};
+use kube::{
+    Api,
+    api::{Patch, PatchParams, PostParams},
+};
 use serde_json::{Value, json};
 
 use crate::Scenario;
@@ -19,6 +22,7 @@ use crate::Scenario;
 pub(crate) fn scenarios() -> Vec<Scenario> {
     vec![
         Scenario::new("traffic::i2_attacks_are_blocked_by_annotation", blocked_by_annotation),
+        Scenario::new("traffic::mode_follows_the_annotation_without_a_restart", mode_follows),
         Scenario::new("traffic::d1_attacks_are_recorded_by_default", recorded_by_default),
     ]
 }
@@ -96,6 +100,41 @@ async fn blocked_by_annotation(cluster: &Cluster) -> anyhow::Result<()> {
         hits.iter()
             .any(|hit| hit.attack_type == "sqli" || hit.attack_type == "xss"),
         "{hits:?}"
+    );
+    drop(pod);
+    bed.remove(cluster).await
+}
+
+/// The annotation of a stored pod is changed; the webhook renders the filter's configuration anew, the files of the
+/// running sidecar follow as a kubelet lets them, and Envoy takes them while it serves.
+async fn mode_follows(cluster: &Cluster) -> anyhow::Result<()> {
+    let collector = Collector::start(Collector::free_address().await?).await?;
+    let bed = Bed::new(cluster, collector.address()).await?;
+    let mut pod = bed.run(cluster, json!({})).await?;
+    let (process, mut connection) = (pod.pid(), pod.connect().await?);
+    ensure!(connection.get(ATTACK).await?.status == 200, "{}", pod.log());
+
+    let pods = Api::<Pod>::namespaced(cluster.client(), &bed.namespace);
+    let change = json!({"metadata": {"annotations": {"sidecar.wallarm.io/wallarm-mode": "block"}}});
+    let params = PatchParams::default();
+    let stored = pods.patch("dummy-app", &params, &Patch::Merge(&change)).await?;
+    pod.project(&stored)?;
+    // The same connection: nothing was restarted.
+    poll::until("the attack to be blocked", async || {
+        Ok((connection.get(ATTACK).await?.status == 403).then_some(()))
+    })
+    .await
+    .with_context(|| pod.log())?;
+    ensure!(connection.get(CLEAN).await?.status == 200 && pod.pid() == process);
+
+    // A mistake is refused, and the mode stays.
+    let mistake = json!({"metadata": {"annotations": {"sidecar.wallarm.io/wallarm-mode": "blok"}}});
+    let Err(error) = pods.patch("dummy-app", &params, &Patch::Merge(&mistake)).await else {
+        anyhow::bail!("a mistake was taken");
+    };
+    ensure!(
+        error.to_string().contains("wallarm-mode: \"blok\" is not allowed"),
+        "{error}"
     );
     drop(pod);
     bed.remove(cluster).await
