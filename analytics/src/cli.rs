@@ -2,12 +2,19 @@
 
 mod client;
 mod table;
+mod tail;
 
-use std::{io::IsTerminal, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    io::{self, IsTerminal},
+    net::SocketAddr,
+    path::PathBuf,
+    time::Duration,
+};
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
+use tokio::runtime::{Builder, Runtime};
 use tracing_subscriber::EnvFilter;
 
 use crate::{
@@ -34,6 +41,8 @@ enum Command {
     Hits(ListHits),
     /// Show one attack and its latest hits
     Attack(Show),
+    /// Show hits as they come, each on a line
+    Tail(Tail),
 }
 
 #[derive(Debug, Args)]
@@ -153,6 +162,15 @@ struct Show {
     id: String,
 }
 
+#[derive(Debug, Args)]
+struct Tail {
+    #[command(flatten)]
+    server: Server,
+    /// Which hits, for example: type:sqli ip:203.0.113.0/24 !blocked; see attacks --help
+    #[arg(value_name = "FILTER")]
+    filter: Vec<String>,
+}
+
 // === impl Cli ===
 
 impl Cli {
@@ -164,14 +182,18 @@ impl Cli {
             Command::Attacks(list) => ask(client::attacks(list)),
             Command::Hits(list) => ask(client::hits(list)),
             Command::Attack(show) => ask(client::attack(show)),
+            Command::Tail(options) => client_runtime()?.block_on(tail::run(options)),
         }
     }
 }
 
 /// Runs a question; its answer goes to standard output.
 fn ask(question: impl Future<Output = anyhow::Result<client::Answer>>) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(question)?.print()
+    client_runtime()?.block_on(question)?.print()
+}
+
+fn client_runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build()
 }
 
 // === impl Serve ===

@@ -119,7 +119,7 @@ pub(super) async fn attack(show: Show) -> anyhow::Result<Answer> {
 }
 
 /// A connection to the service.
-struct Client {
+pub(super) struct Client {
     service: QueryServiceClient<Channel>,
     server: String,
 }
@@ -127,7 +127,7 @@ struct Client {
 // === impl Client ===
 
 impl Client {
-    async fn connect(server: &Server) -> anyhow::Result<Client> {
+    pub(super) async fn connect(server: &Server) -> anyhow::Result<Client> {
         let address = &server.server;
         let endpoint = Channel::from_shared(address.clone())
             .ok()
@@ -145,7 +145,7 @@ impl Client {
         })
     }
 
-    async fn hits(
+    pub(super) async fn hits(
         &mut self,
         filter: &v1::Filter,
         attack_id: &str,
@@ -265,7 +265,7 @@ impl From<&v1::Attack> for Attack {
 
 /// A hit in JSON.
 #[derive(Serialize)]
-struct Hit {
+pub(super) struct Hit {
     id: String,
     attack_id: String,
     node: String,

@@ -81,6 +81,30 @@ pub(super) fn hits(hits: &[v1::StoredHit], now: Timestamp) -> String {
     render(&mut table)
 }
 
+/// A hit on one line.
+pub(super) fn line(stored: &v1::StoredHit) -> String {
+    let hit = stored.hit.clone().unwrap_or_default();
+    let time = instant(hit.time).map_or_else(String::new, |time| format!("{time:.3}"));
+    let (point, payload) = hit.findings.first().map_or_else(Default::default, |finding| {
+        let point = point(&finding.point);
+        (
+            escape::bytes(point.as_bytes(), TEXT_CHARS),
+            escape::bytes(&finding.payload, PAYLOAD_CHARS),
+        )
+    });
+    let parts = [
+        time,
+        action(hit.action()).to_owned(),
+        text(&hit.attack_type),
+        text(&hit.remote_addr),
+        escape::bytes(&hit.method, 10),
+        address(&hit.host, &hit.path),
+        point,
+        payload,
+    ];
+    parts.join("  ")
+}
+
 /// How many hits there were, and what became of them.
 fn n_hits(attack: &v1::Attack) -> String {
     let text = format!("{}, {} blocked", attack.hits, attack.blocked_hits);

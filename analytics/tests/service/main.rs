@@ -11,4 +11,5 @@ mod hostile;
 mod kill;
 mod live;
 mod storm;
+mod tail;
 mod trouble;
