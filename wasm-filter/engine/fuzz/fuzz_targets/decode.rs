@@ -14,10 +14,14 @@ fuzz_target!(|data: &[u8]| {
     let mut has_seen_value = false;
     let mut deepest = 0;
     let message = Message::read(message.as_bytes());
-    let inspection = message.trace(&Engine::new(Settings::default()), &mut Scratch::default(), &mut |point, value| {
-        has_seen_value |= value.bytes == data;
-        deepest = deepest.max(point.decoders().count());
-    });
+    let inspection = message.trace(
+        &Engine::new(Settings::default()),
+        &mut Scratch::default(),
+        &mut |point, value| {
+            has_seen_value |= value.bytes == data;
+            deepest = deepest.max(point.decoders().count());
+        },
+    );
     // A pair ends nowhere and begins nowhere in percent-encoding; only limits may hide the value.
     assert!(
         has_seen_value || data.is_empty() || inspection.verdict().limits.any(),

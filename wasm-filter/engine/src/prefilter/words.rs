@@ -71,7 +71,7 @@ groups! {
         etc passwd shadow group hosts proc self environ var log usr bin root home boot ini windows winnt win system
         inetpub htaccess htpasswd htdocs www web inf meta xml config conf cfg env git svn hg ssh rsa bash history php
         profile issue motd mysql apache nginx access error file phar expect input filter zip dict gopher settings wp
-        local sam docker aws credentials kube tmp dev opt
+        local sam docker aws credentials kube tmp dev opt secrets
     ]
     7 TOOL "Names of tools that look for weaknesses: `sqlmap`, `nikto`, `nmap`, ..." [
         sqlmap nikto nuclei projectdiscovery acunetix nessus openvas dirbuster gobuster dirsearch feroxbuster wpscan

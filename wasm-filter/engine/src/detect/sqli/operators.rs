@@ -100,6 +100,8 @@ impl Walk<'_, '_> {
                 self.expect_operand()
             }
             Word::Or | Word::And => self.link(false),
+            // The condition of a join needs a join.
+            Word::On if self.top.clause != Clause::Tables => Step::Break,
             Word::Where | Word::On => {
                 self.end_item();
                 self.top.clause = Clause::Expression;
