@@ -14,4 +14,6 @@ pub mod postanalytics;
 
 pub mod client;
 
+pub mod verdicts;
+
 pub mod cluster;
