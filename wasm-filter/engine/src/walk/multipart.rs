@@ -16,7 +16,8 @@ impl Walk<'_> {
     pub(crate) fn multipart(&mut self, bytes: &[u8], boundary: &[u8], depth: usize) -> bool {
         let strict = multipart::parts(bytes, boundary, Delimiters::AtLineStart);
         let (mut has_parts, is_odd) = self.parts(bytes, strict, depth);
-        if is_odd {
+        // Twice within twice would be a power of two of the nesting.
+        if is_odd && depth == 0 {
             let lax = multipart::parts(bytes, boundary, Delimiters::Anywhere);
             has_parts |= self.parts(bytes, lax, depth).0;
         }
