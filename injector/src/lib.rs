@@ -12,6 +12,8 @@ pub mod annotations;
 
 pub mod snippet;
 
+pub mod profile;
+
 pub mod cluster;
 
 pub mod names;

@@ -17,6 +17,7 @@ use waf_policy::FilterConfig;
 use crate::{
     annotations::{Annotations, Filtering, Mistake},
     cluster::Cluster,
+    profile,
     settings::{NativeSidecar, Resources, Settings},
     snippet,
 };
@@ -85,6 +86,15 @@ impl Plan {
                 sidecar.filter.mode, settings.annotation_prefix
             ));
         }
+        let mut sidecar = sidecar;
+        let mut annotations = annotations;
+        if let Some(name) = annotations.profile.clone() {
+            match profile::servers(&name, &settings.profiles, &mut warnings) {
+                Ok(servers) => sidecar.tls = servers,
+                Err(found) => problems.extend(found),
+            }
+            problems.extend(add_volumes(&mut annotations, &name, settings));
+        }
         problems.extend(conflicts::names(spec, &annotations));
         problems.extend(conflicts::mounts(&annotations, settings));
         problems.extend(ports::collisions(spec, &sidecar, settings));
@@ -106,6 +116,24 @@ impl Plan {
             Err(problems)
         }
     }
+}
+
+/// Treats the volumes of a profile as if the pod's owner had written them.
+fn add_volumes(annotations: &mut Annotations, name: &str, settings: &Settings) -> Vec<String> {
+    let Some(profile) = settings.profiles.get(name) else {
+        return Vec::new();
+    };
+    annotations
+        .extra_volumes
+        .extend(profile.sidecar.volumes.iter().cloned());
+    let mut problems = Vec::new();
+    for mount in &profile.sidecar.volume_mounts {
+        match serde_json::from_value(mount.clone()) {
+            Ok(mount) => annotations.extra_volume_mounts.push(mount),
+            Err(error) => problems.push(format!("profile {name:?}, a volume mount: {error}")),
+        }
+    }
+    problems
 }
 
 /// Any amount of an annotation replaces all settings of a container, as in the Wallarm Sidecar.

@@ -16,6 +16,8 @@ use envoy::Cidr;
 use serde::Deserialize;
 use waf_policy::Mode;
 
+use crate::profile::Profiles;
+
 pub use self::{
     concurrency::Concurrency,
     quantity::Quantity,
@@ -34,6 +36,8 @@ pub struct Settings {
     pub nginx: Nginx,
     /// Where hits are reported to.
     pub postanalytics: Postanalytics,
+    /// TLS that pods may ask for by annotation `profile`.
+    pub profiles: Profiles,
     /// The injected containers.
     pub sidecar: Sidecar,
     /// What the filter does.
@@ -224,6 +228,7 @@ impl Default for Settings {
             injection_strategy: InjectionStrategy::default(),
             nginx: Nginx::default(),
             postanalytics: Postanalytics::default(),
+            profiles: Profiles::new(),
             sidecar: Sidecar::default(),
             wallarm: Wallarm::default(),
         }

@@ -224,6 +224,14 @@ impl Reader {
     }
 }
 
+/// The words of one directive, which needs no semicolon.
+pub(crate) fn parse_line(text: &str) -> Result<Vec<String>, String> {
+    match syntax::parse(text, 0)?.as_slice() {
+        [Directive { name, arguments, .. }] => Ok([std::slice::from_ref(name), arguments.as_slice()].concat()),
+        _ => Err("it is not one directive".to_owned()),
+    }
+}
+
 /// Parsers of several directives add up.
 pub(crate) fn joined(one: Option<ParserSet>, other: Option<ParserSet>) -> Option<ParserSet> {
     match (one, other) {

@@ -485,6 +485,49 @@ fn volumes_of_annotations_are_added_once() {
     }
 }
 
+#[test]
+fn profiles_terminate_tls() {
+    let settings = Settings::from_yaml(
+        "profiles: {web: {sidecar: {volumes: [{name: certs, secret: {secretName: web}}], \
+         volumeMounts: [{name: certs, mountPath: /certs, readOnly: true}]}, nginx: {servers: [{listen: ssl http2, include: \
+         ['server_name a.example', 'ssl_certificate /certs/tls.crt', 'ssl_certificate_key /certs/tls.key']}]}}}",
+    )
+    .unwrap();
+    let pod = annotated("profile", "web");
+    let Ok(Outcome::Injected(injection)) = inject(&pod, &settings, Cluster::default()) else {
+        panic!("not injected");
+    };
+    let mut after = pod.clone();
+    json_patch::patch(&mut after, &injection.patch).unwrap();
+    let annotations = &after["metadata"]["annotations"];
+    assert!(
+        annotations["sidecar.wallarm.io/tls-0"]
+            .as_str()
+            .unwrap()
+            .contains("/certs/tls.crt")
+    );
+    assert!(
+        annotations["sidecar.wallarm.io/bootstrap"]
+            .as_str()
+            .unwrap()
+            .contains("a.example")
+    );
+    let files = after["spec"]["volumes"][0]["downwardAPI"]["items"].as_array().unwrap();
+    assert_eq!(files[2]["path"], "tls-0.json");
+    assert_eq!(after["spec"]["volumes"][2]["secret"]["secretName"], "web");
+    assert_eq!(
+        after["spec"]["initContainers"][1]["volumeMounts"][2]["mountPath"],
+        "/certs"
+    );
+    let again = inject(&after, &settings, Cluster::default());
+    assert_eq!(again, Ok(Outcome::Untouched(Untouched::AlreadyInjected)));
+    // Never a pod without the protection that it asks for.
+    check_denied(
+        &pod,
+        expect![[r#"profile "web" does not exist; the operator has set no config.profiles"#]],
+    );
+}
+
 fn changed(old: &Value, key: &str, value: Option<&str>) -> Value {
     let mut new = old.clone();
     let annotations = new["metadata"]["annotations"].as_object_mut().unwrap();

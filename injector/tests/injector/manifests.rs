@@ -53,11 +53,14 @@ fn check_failure(output: Output, code: i32, expected: Expect) {
 /// bootstrap and filter resource.
 fn without_documents(rendered: &str) -> (String, [String; 2]) {
     let mut documents = ["bootstrap", "filter-config"].map(|name| format!("        sidecar.wallarm.io/{name}: "));
+    let part = "        sidecar.wallarm.io/filter-config-";
     let mut text = String::new();
     for line in rendered.lines() {
         if let Some(found) = documents.iter_mut().find(|start| line.starts_with(start.as_str())) {
             text.push_str(&format!("{found}…\n"));
             *found = serde_norway::from_str(&line[found.len()..]).unwrap();
+        } else if line.starts_with(part) {
+            text.push_str(&format!("{}…\n", &line[..part.len() + 3]));
         } else if let Some((start, _)) = line.split_once(r#""config":""#) {
             // The fingerprint of the documents.
             text.push_str(&format!("{start}\"config\":…\n"));
@@ -221,9 +224,96 @@ fn unusable_arguments_exit_64() {
     assert_eq!(injector(&["--help"]).status.code(), Some(0));
 }
 
-/// The folder that a pod would see, with the files that the volume shows and the command that the container runs.
+/// Annotations of a pod template, and other arguments.
+fn scenarios() -> Vec<(&'static str, String, &'static [&'static str])> {
+    let annotations = |pairs: &[(&str, &str)]| {
+        let line = |(name, value): &(&str, &str)| format!("        sidecar.wallarm.io/{name}: '{value}'\n");
+        format!("      annotations:\n{}", pairs.iter().map(line).collect::<String>())
+    };
+    vec![
+        ("classic", String::new(), &["--kube-version", "1.28"]),
+        (
+            "split-without-iptables",
+            annotations(&[
+                ("wallarm-mode", "block"),
+                ("sidecar-injection-schema", "split"),
+                ("sidecar-injection-iptables-enable", "false"),
+            ]),
+            &[],
+        ),
+        (
+            "several-ports",
+            annotations(&[
+                ("application-port", "80,8080"),
+                ("application-address", "::1"),
+                ("proxy-listen-address", "0.0.0.0"),
+                ("proxy-status-port", "10300"),
+                ("nginx-health-path", "/alive"),
+                ("nginx-worker-processes", "4"),
+            ]),
+            &[],
+        ),
+        (
+            "resources",
+            annotations(&[
+                ("proxy-image", "registry.example/proxy:1"),
+                ("proxy-cpu", "250m"),
+                ("proxy-cpu-limit", "3"),
+                ("init-iptables-memory", "32Mi"),
+            ]),
+            &[],
+        ),
+        (
+            "extra-volumes",
+            annotations(&[
+                (
+                    "proxy-extra-volumes",
+                    r#"[{"name": "more", "configMap": {"name": "more"}}]"#,
+                ),
+                (
+                    "proxy-extra-volume-mounts",
+                    r#"[{"name": "more", "mountPath": "/more/a.conf", "subPath": "a.conf"}]"#,
+                ),
+                ("nginx-location-include", r#"["/more/a.conf"]"#),
+            ]),
+            &[],
+        ),
+        (
+            "snippets",
+            annotations(&[
+                (
+                    "nginx-server-snippet",
+                    "location /a { wallarm_mode off; } location ~* [.]php$ { wallarm_mode block; }",
+                ),
+                ("envoy-route-snippet", "{timeout: 30s}"),
+                ("envoy-http-snippet", "{max_headers_count: 200}"),
+                ("nginx-extra-modules", "[brotli_filter]"),
+            ]),
+            &[],
+        ),
+    ]
+}
+
 #[test]
-fn envoy_accepts_what_a_rendered_pod_runs() {
+fn scenarios_are_rendered_as_committed() {
+    for (name, annotations, arguments) in scenarios() {
+        let output = render(&myapp(&annotations), arguments);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let (text, _) = without_documents(&String::from_utf8(output.stdout).unwrap());
+        expect_file![format!("../golden/{name}.yaml")].assert_eq(&text);
+    }
+}
+
+#[test]
+fn envoy_accepts_what_rendered_pods_run() {
+    envoy_accepts("", &[]);
+    for (_, annotations, arguments) in scenarios() {
+        envoy_accepts(&annotations, arguments);
+    }
+}
+
+/// The folder that a pod would see, with the files that the volume shows and the command that the container runs.
+fn envoy_accepts(annotations: &str, arguments: &[&str]) {
     let folder = tempfile::tempdir().unwrap();
     let settings = folder.path().join("settings.yaml");
     let below = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
@@ -235,12 +325,16 @@ fn envoy_accepts_what_a_rendered_pod_runs() {
         below("wallarm.wasm"),
     );
     fs::write(&settings, yaml).unwrap();
-    let output = render(&myapp(""), &["-o", "json", "--config", settings.to_str().unwrap()]);
+    let more = [&["-o", "json", "--config", settings.to_str().unwrap()], arguments].concat();
+    let output = render(&myapp(annotations), &more);
     let list: Value = serde_json::from_slice(&output.stdout).unwrap();
     let template = &list["items"][0]["spec"]["template"];
 
-    let proxy = &template["spec"]["initContainers"][1];
-    assert_eq!(proxy["name"], "sidecar-proxy");
+    let containers = ["initContainers", "containers"].map(|list| template["spec"][list].as_array());
+    let mut containers = containers.into_iter().flatten().flatten();
+    let proxy = containers
+        .find(|container| container["name"] == "sidecar-proxy")
+        .unwrap();
     let mount = &proxy["volumeMounts"][0];
     let volumes = template["spec"]["volumes"].as_array().unwrap();
     let volume = volumes.iter().find(|volume| volume["name"] == mount["name"]).unwrap();
