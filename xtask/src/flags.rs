@@ -23,6 +23,8 @@ pub(crate) enum Verb {
     Test(Test),
     /// Run the scenarios on a real Kubernetes API server, with the chart installed by Helm.
     E2e(E2e),
+    /// Build the container images of sidecar, webhook and postanalytics with Docker or Podman.
+    Images(Images),
     /// Check the rules of this project that no other tool knows.
     Tidy,
     /// Write the schema and the table of values of the Helm chart from the comments of its values.
@@ -90,6 +92,19 @@ pub(crate) struct Test {
 pub(crate) struct E2e {
     /// Only scenarios whose names contain this.
     pub(crate) name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Images {
+    /// Registry, with a path if need be, that the images are named for, such as registry.example/team.
+    #[arg(long)]
+    pub(crate) registry: Option<String>,
+    /// Platform to build for, such as linux/arm64. Without: that of this machine.
+    #[arg(long)]
+    pub(crate) platform: Option<String>,
+    /// Send the images to the registry.
+    #[arg(long, requires = "registry")]
+    pub(crate) push: bool,
 }
 
 #[derive(Debug, Args)]

@@ -10,6 +10,7 @@ mod eval;
 mod flags;
 mod fuzz;
 mod http;
+mod images;
 mod module;
 mod playground;
 mod process;
@@ -45,6 +46,7 @@ fn run(verb: Verb) -> Result<()> {
         Verb::Up(flags) => up::run(&project, flags),
         Verb::Test(flags) => test::run(&project, flags),
         Verb::E2e(flags) => e2e::run(&project, flags),
+        Verb::Images(flags) => images::run(&project, flags),
         Verb::Chart(flags) => chart::run(&project, flags),
         Verb::Tidy => tidy::run(&project),
         Verb::Eval(flags) => eval::run(&project, flags),
