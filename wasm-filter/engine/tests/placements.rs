@@ -9,7 +9,7 @@ use base64::{
     Engine as _,
     prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD},
 };
-use waf_cases::{Case, Kind, PLACES, percent_encode, place as put};
+use waf_cases::{Case, Kind, PLACES, STRUCTURED_PLACES, percent_encode, place as put};
 use waf_engine::{Body, Engine, Inspection, Request, Scratch, Settings, Verdict};
 use waf_policy::AttackType;
 
@@ -48,7 +48,8 @@ fn freedom(place: &str) -> Freedom {
     match place {
         "file" => Freedom::File,
         "body" | "form-random-name" | "json" | "json-deep" | "json-string" | "json-undeclared" | "multipart"
-        | "raw" | "raw-undeclared" | "raw-as-json" | "raw-as-form" => Freedom::Content,
+        | "raw" | "raw-undeclared" | "raw-as-json" | "raw-as-form" | "graphql" | "graphql-in-json" | "grpc"
+        | "protobuf" | "view-state" => Freedom::Content,
         "header" | "user-agent" | "referer" | "cookie" => Freedom::Header,
         "path-segment" | "path-last" => Freedom::Path,
         _ => Freedom::Parameter,
@@ -154,7 +155,8 @@ fn values_mean_the_same_everywhere() {
         let Some(value) = &case.value else { continue };
         for (encoding, encode) in ENCODINGS {
             let encoded = encode(value);
-            for place in PLACES.iter().filter(|place| is_due(&case, place, encoding, value)) {
+            let places = PLACES.iter().chain(STRUCTURED_PLACES);
+            for place in places.filter(|place| is_due(&case, place, encoding, value)) {
                 let Some(request) = carry(place, &encoded) else {
                     continue;
                 };

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use waf_engine::{
-    Body, Engine, Inspection, Part, RawSpan, Request, Scratch, Settings,
+    Body, Engine, GqlSummary, Inspection, Part, RawSpan, Request, Scratch, Settings,
     detect::Value,
     enforce,
     point::{Element, PointStack},
@@ -19,8 +19,21 @@ struct Report {
     findings: Vec<Finding>,
     /// Names of the limits that were reached.
     limits: Vec<&'static str>,
+    /// What GraphQL documents there were; absent without any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gql: Option<Gql>,
     /// Every value that was judged, in order.
     points: Vec<Point>,
+}
+
+#[derive(Serialize)]
+struct Gql {
+    documents: usize,
+    depth: usize,
+    aliases: usize,
+    document_bytes: usize,
+    value_bytes: usize,
+    introspection: bool,
 }
 
 #[derive(Serialize)]
@@ -126,6 +139,7 @@ fn report(paste: &Paste<'_>, mode: Mode) -> Report {
             .map(|finding| explain(finding, &request, paste))
             .collect(),
         limits: verdict.limits.names().collect(),
+        gql: gql(&verdict.gql),
         points,
     }
 }
@@ -151,6 +165,17 @@ fn explain(finding: &waf_engine::Finding, request: &Request<'_>, paste: &Paste<'
             })
             .collect(),
     }
+}
+
+fn gql(summary: &GqlSummary) -> Option<Gql> {
+    (summary.n_documents > 0).then_some(Gql {
+        documents: summary.n_documents,
+        depth: summary.max_depth,
+        aliases: summary.max_aliases,
+        document_bytes: summary.max_document_bytes,
+        value_bytes: summary.max_value_bytes,
+        introspection: summary.is_introspection,
+    })
 }
 
 fn raw(span: &RawSpan, request: &Request<'_>, paste: &Paste<'_>) -> Raw {
@@ -209,6 +234,17 @@ mod tests {
         assert_eq!(last["point"], r#"["post","json_doc","hash","x","htmljs"]"#);
         assert_eq!(last["value"], "a&b");
         assert_eq!(last["decoders"], serde_json::json!(["htmljs"]));
+    }
+
+    #[test]
+    fn graphql_documents_are_summed_up() {
+        let graphql = report("POST /graphql HTTP/1.1\n\n{ a: b { c(d: \"four\") } }", "block");
+        assert_eq!(graphql["gql"]["documents"], 1);
+        assert_eq!(graphql["gql"]["depth"], 2);
+        assert_eq!(graphql["gql"]["aliases"], 1);
+        assert_eq!(graphql["gql"]["value_bytes"], 4);
+        assert_eq!(graphql["gql"]["introspection"], false);
+        assert!(report("GET / HTTP/1.1", "block").get("gql").is_none());
     }
 
     #[test]

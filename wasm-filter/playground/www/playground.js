@@ -16,6 +16,15 @@ const EXAMPLES = {
     "host=127.0.0.1%3B+cat+%2Fetc%2Fpasswd",
   "JSON in base64 in a cookie":
     "GET / HTTP/1.1\nHost: shop.example.com\nCookie: state=eyJmaWxlIjoiLi4vLi4vLi4vLi4vZXRjL3Bhc3N3ZCJ9\n",
+  "SQL in a string of GraphQL":
+    "POST /graphql HTTP/1.1\nHost: shop.example.com\nContent-Type: application/graphql\n\n" +
+    'query Item {\n  item(id: "1\' union select login,password from users-- ") { name }\n}',
+  "A claim of a token":
+    "GET / HTTP/1.1\nHost: shop.example.com\nAuthorization: Bearer " +
+    "eyJhbGciOiJub25lIn0.eyJmaWxlIjoiLi4vLi4vLi4vLi4vZXRjL3Bhc3N3ZCJ9.\n",
+  "View state of ASP.NET":
+    "POST /orders.aspx HTTP/1.1\nHost: shop.example.com\nContent-Type: application/x-www-form-urlencoded\n\n" +
+    "__VIEWSTATE=%2FwEPBQE3BSo8aW1nIHNyYz14IG9uZXJyb3I9YWxlcnQoZG9jdW1lbnQuY29va2llKT4%3D",
   "A harmless request":
     "GET /search?q=O%27Brien%20%26%20sons&tag[]=new&tag[]=sale HTTP/1.1\nHost: shop.example.com\n",
 };
@@ -65,9 +74,15 @@ function showPoint(point, attacked) {
 
 function show() {
   const report = JSON.parse(inspect(byId("request").value, byId("mode").value));
-  const { error, action = "", findings = [], limits = [], points = [] } = report;
+  const { error, action = "", findings = [], limits = [], gql, points = [] } = report;
   const limitText = limits.length ? ` (limits reached: ${limits.join(", ")})` : "";
   byId("action").textContent = error ?? `Action: ${action}${limitText}`;
+  if (gql) {
+    byId("action").textContent +=
+      ` GraphQL: ${gql.documents} document(s), depth ${gql.depth}, ${gql.aliases} alias(es), ` +
+      `longest document ${gql.document_bytes} bytes, longest string ${gql.value_bytes} bytes` +
+      (gql.introspection ? ", asks for the schema." : ".");
+  }
   byId("action").dataset.action = error ? "error" : action;
   byId("findings").replaceChildren(...findings.map(showFinding));
   const attacked = new Set(findings.map((finding) => finding.point));

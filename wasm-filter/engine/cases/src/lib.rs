@@ -32,6 +32,10 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
+use base64::{
+    Engine as _,
+    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
+};
 
 /// Where a value can be put into a request.
 pub const PLACES: &[&str] = &[
@@ -58,6 +62,9 @@ pub const PLACES: &[&str] = &[
     "referer-query",
     "cookie",
 ];
+
+/// Further places, inside of structures with a format of their own. How a value is read there depends on its length, too.
+pub const STRUCTURED_PLACES: &[&str] = &["token", "graphql", "graphql-in-json", "grpc", "protobuf", "view-state"];
 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -180,7 +187,8 @@ impl Case {
         }
         for exception in &self.except {
             ensure!(!exception.why.is_empty(), "an exception without a reason");
-            let unknown = exception.places.iter().find(|place| !PLACES.contains(&place.as_str()));
+            let is_known = |place: &str| PLACES.contains(&place) || STRUCTURED_PLACES.contains(&place);
+            let unknown = exception.places.iter().find(|place| !is_known(place));
             ensure!(unknown.is_none(), "unknown place {unknown:?} in an exception");
         }
         self.request().map(|_| ())
@@ -212,7 +220,7 @@ impl std::fmt::Display for Case {
     }
 }
 
-/// A request that carries a value at one of [`PLACES`], encoded as a client would.
+/// A request that carries a value at one of [`PLACES`] or [`STRUCTURED_PLACES`], encoded as a client would.
 ///
 /// # Errors
 ///
@@ -239,6 +247,10 @@ pub fn place(value: &str, place: &str) -> Result<Request> {
             "multipart/form-data; boundary=b",
             format!("--b\r\nContent-Disposition: form-data; {disposition}\r\n\r\n{value}\r\n--b--\r\n"),
         )
+    };
+    let binary = |content_type: &str, body: Vec<u8>| Request {
+        body,
+        ..post(content_type, String::new())
     };
     let json = |content_type: &str, value: serde_json::Value| post(content_type, value.to_string());
     Ok(match place {
@@ -273,8 +285,55 @@ pub fn place(value: &str, place: &str) -> Result<Request> {
             "/".to_owned(),
             &[("Cookie", &format!("c={}", percent_encode(value, b"")))],
         ),
+        "token" => {
+            let header = BASE64_URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#);
+            let payload = BASE64_URL_SAFE_NO_PAD.encode(serde_json::json!({ "sub": value }).to_string());
+            get(format!("/?token={header}.{payload}."), &[])
+        }
+        "graphql" => post("application/graphql", graphql(value)),
+        "graphql-in-json" => json("application/json", serde_json::json!({ "query": graphql(value) })),
+        "grpc" => {
+            let message = [&[0x08, 0x07][..], &delimited(2, value.as_bytes())].concat();
+            let length = u32::try_from(message.len())?.to_be_bytes();
+            binary("application/grpc", [&[0][..], &length, &message].concat())
+        }
+        "protobuf" => {
+            let inner = [delimited(1, b"x"), delimited(2, value.as_bytes())].concat();
+            binary("application/x-protobuf", delimited(3, &inner))
+        }
+        "view-state" => {
+            // A pair of a string and the value (tokens 15 and 5 of the format).
+            let string = |text: &[u8]| [&[5][..], &varint(text.len()), text].concat();
+            let state = [&[0xff, 0x01, 15][..], &string(b"7"), &string(value.as_bytes())].concat();
+            let state = percent_encode(&BASE64_STANDARD.encode(state), b"");
+            post(form, format!("__VIEWSTATE={state}"))
+        }
         other => bail!("unknown place {other:?}, allowed are {}", PLACES.join(", ")),
     })
+}
+
+/// A document with a value as an argument. Strings are escaped as in JSON.
+fn graphql(value: &str) -> String {
+    format!(
+        "query Q {{ item(id: 7, text: {}) {{ name }} }}",
+        serde_json::json!(value)
+    )
+}
+
+/// A field of a protocol-buffers message.
+fn delimited(number: u8, content: &[u8]) -> Vec<u8> {
+    [&[number << 3 | 2][..], &varint(content.len()), content].concat()
+}
+
+/// A number in groups of seven bits.
+fn varint(mut number: usize) -> Vec<u8> {
+    let mut groups = Vec::new();
+    while number >= 0x80 {
+        groups.push((number & 0x7f) as u8 | 0x80);
+        number >>= 7;
+    }
+    groups.push(number as u8);
+    groups
 }
 
 fn owned(headers: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -319,6 +378,11 @@ mod tests {
             other.starts_with("unknown place \"trailer\", allowed are query,"),
             "{other}"
         );
-        assert!(PLACES.iter().all(|known| place("a", known).is_ok()));
+        assert!(
+            PLACES
+                .iter()
+                .chain(STRUCTURED_PLACES)
+                .all(|known| place("a", known).is_ok())
+        );
     }
 }
