@@ -38,6 +38,7 @@ pub mod invalid_xml;
 pub mod ldapi;
 mod lines;
 pub mod mail_injection;
+pub mod mass_assignment;
 pub mod nosqli;
 pub mod ptrav;
 pub mod rce;
@@ -161,6 +162,8 @@ pub(crate) fn scan(
     fuel: &mut Fuel,
     signs: &mut Signs,
 ) {
+    // Its names are plain.
+    mass_assignment::scan(value, fuel, signs);
     if classes.is_plain(value.bytes.len()) {
         return;
     }

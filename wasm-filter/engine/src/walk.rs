@@ -27,7 +27,7 @@ pub use self::scratch::Scratch;
 pub(crate) use self::unpack::element_of;
 use crate::{
     Finding, GqlSummary, Settings, Verdict,
-    detect::{Place, Value},
+    detect::{Place, Value, mass_assignment},
     point::{Element, PointStack},
     prefilter::Classes,
     raw::{Cursor, Part},
@@ -167,7 +167,7 @@ impl<'w> Walk<'w> {
         let is_ordinary = name
             .iter()
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'[' | b']'));
-        if !is_ordinary {
+        if !is_ordinary || mass_assignment::may_name(name) {
             self.scratch.point.push(Element::Name);
             self.value(name, place, depth);
             self.scratch.point.pop();

@@ -103,11 +103,16 @@ fn is_texty(b: u8) -> bool {
     matches!(b, 0x20..=0x7e | b'\t'..=b'\r' | 0..=1 | 0x80..=0xf4)
 }
 
-/// Whether bytes begin like a binary structure that is known: a serialised Java object, view state of ASP.NET, or
+/// Whether bytes begin like a binary structure that is known: a serialised object, view state of ASP.NET, or
 /// compressed content, whose decoder tells whether it is one.
 fn is_object(bytes: &[u8]) -> bool {
     const KNOWN: &[&[u8]] = &[
         &[0xac, 0xed, 0x00, 0x05],
+        // Python's pickles, with the instruction that follows the version.
+        &[0x80, 0x02, b'c'],
+        &[0x80, 0x03, b'c'],
+        &[0x80, 0x04, 0x95],
+        &[0x80, 0x05, 0x95],
         &[0x1f, 0x8b, 0x08],
         &[0x78, 0x01],
         &[0x78, 0x5e],

@@ -2,8 +2,8 @@
 //! tests, fuzzing, benches and documentation.
 
 use super::{
-    Fuel, Signs, Stamp, Value, crlf, ldapi, mail_injection, nosqli, ptrav, rce, redir, scanner, sqli, ssi, ssrf, ssti,
-    xss, xxe,
+    Fuel, Signs, Stamp, Value, crlf, ldapi, mail_injection, mass_assignment, nosqli, ptrav, rce, redir, scanner, sqli,
+    ssi, ssrf, ssti, xss, xxe,
 };
 use crate::prefilter::Classes;
 
@@ -49,6 +49,7 @@ detectors! {
     crlf |value, _, _, fuel, signs| crlf::scan(value, fuel, signs);
     ldapi |value, _, _, fuel, signs| ldapi::scan(value, fuel, signs);
     mail_injection |value, _, _, fuel, signs| mail_injection::scan(value, fuel, signs);
+    mass_assignment |value, _, _, fuel, signs| mass_assignment::scan(value, fuel, signs);
     nosqli |value, _, _, fuel, signs| nosqli::scan(value, fuel, signs);
     ptrav |value, _, scratch, fuel, signs| ptrav::scan(value, &mut scratch.ptrav, fuel, signs);
     rce |value, _, scratch, fuel, signs| rce::scan(value, &mut scratch.rce, fuel, signs);

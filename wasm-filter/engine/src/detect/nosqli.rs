@@ -112,6 +112,7 @@ const OPERATORS: &[&[u8]] = &[
     b"expr",
     b"elemMatch",
     b"options",
+    b"comment",
     b"where",
     b"function",
 ];
@@ -202,6 +203,11 @@ fn scan_operator(value: &Value<'_>, signs: &mut Signs) {
         .or_else(|| before.strip_suffix(b"\""))
         .unwrap_or(before);
     let before = before.trim_ascii_end();
+    // `$where: '1 == 1'` and `[$ne]=1`: what is to follow a name.
+    if before.is_empty() && CODE_OPERATORS.contains(&operator) {
+        signs.push(&OPERATOR_BREAK_OUT, at..end);
+        return;
+    }
     let is_whole = text.trim_ascii_end().ends_with(b"}");
     if before == b"{" && is_whole {
         signs.push(&OPERATOR_OBJECT, at..end);
@@ -258,6 +264,7 @@ fn code_after(text: &[u8], at: usize, is_string: bool) -> Option<Range<usize>> {
         // Statements, so only behind a semicolon.
         b"return" => joined.is_none() && is_value(after),
         b"while" | b"do" => joined.is_none() && is_call,
+        b"var" | b"let" => joined.is_none() && is_string && memchr::memmem::find(after, b"while(").is_some(),
         b"sleep" => is_call && !is_string,
         b"db" => joined.is_none() && is_field && memchr::memchr(b'(', after).is_some(),
         b"tojson" | b"tojsononeline" => is_call,

@@ -6,6 +6,7 @@
 //! resolves before sending (RFC 3986 section 5.2.4).
 
 mod chars;
+mod skeleton;
 mod targets;
 mod walk;
 
@@ -13,7 +14,9 @@ use self::{
     targets::Weight,
     walk::{Run, Surroundings},
 };
-use super::{Fuel, Place, Signs, Value};
+use waf_policy::AttackType;
+
+use super::{Fuel, Place, Signs, THRESHOLD, Value};
 use crate::prefilter::{Classes, byte, pair, word};
 
 stamps! {
@@ -66,6 +69,11 @@ pub fn scan(value: &Value<'_>, scratch: &mut Scratch, fuel: &mut Fuel, signs: &m
     let surroundings = walk::walk(value.bytes, &mut scratch.path, &mut scratch.runs);
     for run in &scratch.runs {
         judge(value, run, surroundings, signs);
+    }
+    let is_field = !matches!(value.place, Place::Uri | Place::RawBody);
+    if is_field && signs.weight(AttackType::Ptrav) < THRESHOLD && skeleton::names_secret(value.bytes, &mut scratch.path)
+    {
+        signs.push(&CLIMB_TO_FILE, 0..value.bytes.len());
     }
 }
 
@@ -252,10 +260,7 @@ fn is_text(bytes: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use waf_policy::AttackType;
-
     use super::*;
-    use crate::detect::THRESHOLD;
     use proptest::prelude::*;
 
     fn weight(place: Place, value: &[u8]) -> u32 {

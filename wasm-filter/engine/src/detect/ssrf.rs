@@ -172,6 +172,9 @@ fn judge(text: &[u8], place: Place) -> Option<&'static Stamp> {
         // What looks like the host stands before `@`.
         Spelling::Plain if url.has_credentials && (is_asked || url.user_is_host) => &DISGUISED_ADDRESS,
         Spelling::Plain if url.has_backslashes => &DISGUISED_ADDRESS,
+        // Readers that differ about `#` take what follows `@` for the host.
+        Spelling::Plain if url.path.starts_with(b"#@") => &DISGUISED_ADDRESS,
+        Spelling::Plain if is_asked && url.scheme.eq_ignore_ascii_case(b"ftp") => &INTERNAL_SERVICE,
         Spelling::WildcardName if target == Target::Loopback && is_asked => &DISGUISED_ADDRESS,
         _ if is_foreign_protocol(&url) || is_probe(&url) || (is_asked && is_service(&url)) => &INTERNAL_SERVICE,
         _ => &INTERNAL_HOST,

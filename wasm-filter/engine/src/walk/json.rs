@@ -61,8 +61,8 @@ struct Members<'s, 'w> {
 impl Sink for Members<'_, '_> {
     fn member(&mut self, name: &[u8], raw: &[u8]) {
         self.walk.scratch.point.push_name(Element::Hash, name);
-        if name.first() == Some(&b'$') {
-            // What an operator of a query says depends on what it applies to.
+        if name.first() == Some(&b'$') || name == b"prototype" {
+            // What an operator of a query says depends on what it applies to, and so does a prototype.
             let mut joined = self.walk.scratch.buffers.take();
             self.walk.scratch.point.write_names(&mut joined);
             self.walk.name(&joined, Place::Name, self.depth);

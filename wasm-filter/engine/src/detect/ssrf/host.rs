@@ -191,6 +191,19 @@ fn of_name(name: &[u8]) -> (Target, Spelling) {
     if LOOPBACK_NAMES.iter().any(|zone| is_below(name, zone)) {
         return (Target::Loopback, Spelling::WildcardName);
     }
+    // Names that only resolvers of clusters, clouds and service directories answer (Kubernetes, "DNS for Services and
+    // Pods"; Docker; Consul; RFC 8375).
+    const INTERNAL_ZONES: &[&[u8]] = &[
+        b".svc",
+        b".cluster.local",
+        b".consul",
+        b".internal",
+        b".home.arpa",
+        b".localdomain",
+    ];
+    if INTERNAL_ZONES.iter().any(|zone| name.ends_with(zone)) {
+        return (Target::Private, Spelling::Plain);
+    }
     let inner = WILDCARD_ZONES.iter().find_map(|zone| name.strip_suffix(*zone));
     match inner.and_then(embedded) {
         Some(address) => (of_ipv4(address), Spelling::WildcardName),
