@@ -602,6 +602,21 @@ fn grpc() {
         ["post","grpc",0,"gzip","protobuf","5","protobuf_int32"] "2" Body
     "#]],
     );
+    // A frame whose length reads like the beginning of a document in UTF-32.
+    let cut = [&b"\0\0\0\x09\0"[..], MESSAGE].concat();
+    check_bytes(
+        &post("application/grpc", &cut),
+        expect![[r#"
+        ["uri"] "/" Uri
+        ["header","CONTENT-TYPE"] "application/grpc" Header
+        ["post","grpc",0,"protobuf","1"] "hello" Body
+        ["post","grpc",0,"protobuf","2","protobuf_varint"] "150" Body
+        ["post","grpc",0,"protobuf","3","protobuf","1"] "x" Body
+        ["post","grpc",0,"protobuf","4","array",0] "a" Body
+        ["post","grpc",0,"protobuf","4","array",1] "b" Body
+        ["post","grpc",0,"protobuf","5","protobuf_int32"] "2" Body
+    "#]],
+    );
     // The message and trailers, each encoded by itself.
     let web = b"AAAAAAMKAXk=gAAAABBncnBjLXN0YXR1czogMA0K";
     check_bytes(

@@ -77,7 +77,10 @@ fn encoded(bytes: &[u8], declared: &Declared, walk: &mut Walk<'_>) {
 
 /// Judges a body without content encodings, in each character set that it may be in.
 fn plain(bytes: &[u8], declared: &Declared, walk: &mut Walk<'_>) {
-    if let Some(charset) = declared.charset.or(Charset::of(bytes)) {
+    // A frame begins with NUL bytes, as text in wide character sets may.
+    let is_frame = matches!(declared.kind, Kind::Grpc) && bytes.first() == Some(&0);
+    let shown = || Charset::of(bytes).filter(|_| !is_frame);
+    if let Some(charset) = declared.charset.or_else(shown) {
         walk.transcoded(bytes, charset, |walk, text| content(text, &declared.kind, walk));
         if matches!(declared.kind, Kind::Form) && walk.reads(Parser::FormUrlencoded) {
             hidden_form(bytes, charset, walk);
