@@ -262,3 +262,23 @@ impl Fuel {
         }
     }
 }
+
+/// What a detector says of a value, for its tests. Signs must stand in the value, and the prefilter must have let the
+/// detector see it.
+#[cfg(test)]
+fn checked_weight(
+    attack_type: AttackType,
+    value: &Value<'_>,
+    may_match: fn(&Classes) -> bool,
+    scan: fn(&Value<'_>, &mut Fuel, &mut Signs),
+) -> u32 {
+    let (mut fuel, mut signs) = (Fuel::new(1 << 22), Signs::default());
+    scan(value, &mut fuel, &mut signs);
+    if signs.iter().next().is_some() {
+        assert!(may_match(&Classes::of(value.bytes)));
+    }
+    for sign in signs.iter() {
+        assert!(sign.span.start <= sign.span.end && sign.span.end <= value.bytes.len());
+    }
+    signs.weight(attack_type)
+}

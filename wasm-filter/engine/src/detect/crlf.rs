@@ -199,19 +199,11 @@ mod tests {
     use waf_policy::AttackType;
 
     use super::*;
-    use crate::detect::THRESHOLD;
+    use crate::detect::{THRESHOLD, checked_weight};
     use proptest::prelude::*;
 
     fn weight(place: Place, value: &[u8]) -> u32 {
-        let (mut fuel, mut signs) = (Fuel::new(1 << 22), Signs::default());
-        scan(&Value { bytes: value, place }, &mut fuel, &mut signs);
-        if signs.iter().next().is_some() {
-            assert!(may_match(&Classes::of(value)));
-        }
-        for sign in signs.iter() {
-            assert!(sign.span.start <= sign.span.end && sign.span.end <= value.len());
-        }
-        signs.weight(AttackType::Crlf)
+        checked_weight(AttackType::Crlf, &Value { bytes: value, place }, may_match, scan)
     }
 
     #[test]

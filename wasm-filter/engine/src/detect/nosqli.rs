@@ -304,19 +304,11 @@ mod tests {
 
     use super::*;
     use crate::detect::THRESHOLD;
+    use crate::detect::checked_weight;
     use proptest::prelude::*;
 
     fn weight(place: Place, value: &[u8]) -> u32 {
-        let (mut fuel, mut signs) = (Fuel::new(1 << 22), Signs::default());
-        let value = Value { bytes: value, place };
-        scan(&value, &mut fuel, &mut signs);
-        if signs.iter().next().is_some() {
-            assert!(may_match(&Classes::of(value.bytes)));
-        }
-        for sign in signs.iter() {
-            assert!(sign.span.end <= value.bytes.len());
-        }
-        signs.weight(AttackType::Nosqli)
+        checked_weight(AttackType::Nosqli, &Value { bytes: value, place }, may_match, scan)
     }
 
     #[test]

@@ -164,19 +164,11 @@ mod tests {
     use waf_policy::AttackType;
 
     use super::*;
+    use crate::detect::checked_weight;
     use proptest::prelude::*;
 
     fn weight(place: Place, value: &[u8]) -> u32 {
-        let (mut fuel, mut signs) = (Fuel::new(1 << 22), Signs::default());
-        let value = Value { bytes: value, place };
-        scan(&value, &mut fuel, &mut signs);
-        if signs.iter().next().is_some() {
-            assert!(may_match(&Classes::of(value.bytes)));
-        }
-        for sign in signs.iter() {
-            assert!(sign.span.end <= value.bytes.len());
-        }
-        signs.weight(AttackType::Scanner)
+        checked_weight(AttackType::Scanner, &Value { bytes: value, place }, may_match, scan)
     }
 
     #[test]
