@@ -13,6 +13,10 @@ use crate::{
     wire::{self, Cuts},
 };
 
+/// Columns of an attack, in the order in which rows are read. The table goes by the name `a`.
+pub(super) const ATTACK_COLUMNS: &str = "a.id, a.application, a.attack_type, a.host, a.path, a.point, \
+                              a.first, a.last, a.hits, a.blocked_hits, a.n_sources, a.payload, a.counted_hits";
+
 /// An address as it stands in a column: orders like [`IpAddr`].
 pub(super) fn address(address: IpAddr) -> Vec<u8> {
     match address {

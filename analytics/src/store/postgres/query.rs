@@ -9,7 +9,7 @@ use tokio_postgres::{
 };
 
 use super::super::{
-    column,
+    column::{self, ATTACK_COLUMNS},
     page::{Page, attack_bytes},
 };
 use crate::{
@@ -19,9 +19,6 @@ use crate::{
     network::Network,
     store::{AttackCursor, Filter, Paged, StoreError},
 };
-
-const ATTACK_COLUMNS: &str = "a.id, a.application, a.attack_type, a.host, a.path, a.point, \
-                              a.first, a.last, a.hits, a.blocked_hits, a.n_sources, a.payload, a.counted_hits";
 
 /// Conditions with their values.
 #[derive(Default)]

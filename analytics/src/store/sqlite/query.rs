@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params_from_iter};
 
 use super::super::{
-    column,
+    column::{self, ATTACK_COLUMNS},
     page::{Page, attack_bytes},
 };
 use crate::{
@@ -13,9 +13,6 @@ use crate::{
     network::Network,
     store::{AttackCursor, Filter, Paged, StoreError},
 };
-
-const ATTACK_COLUMNS: &str = "a.id, a.application, a.attack_type, a.host, a.path, a.point, \
-                              a.first, a.last, a.hits, a.blocked_hits, a.n_sources, a.payload, a.counted_hits";
 
 /// Conditions with their values.
 #[derive(Default)]
